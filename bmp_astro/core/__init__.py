@@ -1,0 +1,1 @@
+"""The generic engine: functions over many files, in parallel, losing nothing."""

@@ -1,0 +1,1 @@
+"""FITS frames in and out, and what the cards of a camera mean."""

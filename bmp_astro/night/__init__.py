@@ -1,0 +1,1 @@
+"""One night: what is there, what belongs together, and its reduction."""

@@ -1,0 +1,1 @@
+"""A reduced night as plots and one HTML page."""

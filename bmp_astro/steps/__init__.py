@@ -1,0 +1,1 @@
+"""The steps of a calibration: plain functions from CCDData to CCDData."""
