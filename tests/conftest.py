@@ -1,0 +1,16 @@
+"""Fixtures for all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The directory of real raw frames, or a skip with the reason."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("BMP_ASTRO_TEST_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip("no real raw frames: set BMP_ASTRO_TEST_DATA to their directory")
+    return folder
