@@ -1,0 +1,205 @@
+"""What is there: every raw file, and the facts that its header states."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.table import MaskedColumn, Table
+
+from ..fits import Instrument, calibrated_already, find_instrument, is_fits_name, read_header
+
+Raw = str | os.PathLike | Iterable[str | os.PathLike]
+Spec = str | os.PathLike | Instrument | None
+
+# The columns of an inventory after in_name and frame_type, in their order.
+COLUMNS: dict[str, tuple[type, u.Unit | None]] = {
+    "camera": (str, None),
+    "exptime": (float, u.s),
+    "filter": (str, None),
+    "xbinning": (int, None),
+    "ybinning": (int, None),
+    "temperature": (float, u.deg_C),
+    "set_temperature": (float, u.deg_C),
+    "gain": (float, u.electron / u.adu),
+    "gain_setting": (float, None),
+    "offset": (float, None),
+    "readout_mode": (str, None),
+    "ny": (int, None),
+    "nx": (int, None),
+    "x_origin": (int, None),
+    "y_origin": (int, None),
+    "object": (str, None),
+    "date_obs": (str, None),
+}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One raw file: its type, its facts (None where the header is silent), and why not to use it.
+
+    ``message`` is empty for a frame that can be used.
+    """
+
+    path: str
+    kind: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    instrument: Instrument | None = None
+    message: str = ""
+    readable: bool = True
+
+
+def inventory(raw: Raw, *, instrument: Spec = None) -> Table:
+    """Tell what raw frames there are, one row for each file.
+
+    Parameters
+    ----------
+    raw : str, path or iterable of them
+        Directories (searched with their subdirectories for names that end like FITS files) and
+        files (taken whatever their names).
+    instrument : Instrument or str, optional
+        The camera: an `~bmp_astro.Instrument`, the name of a built-in one or a TOML file.
+        By default each header chooses.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        Columns ``in_name``, ``frame_type`` (``"bias"``, ``"dark"``, ``"flat"``, ``"light"``, or
+        ``""`` when unknown), ``camera``, ``exptime`` (s), ``filter``, ``xbinning``, ``ybinning``,
+        ``temperature`` and ``set_temperature`` (deg C), ``gain`` (electron/adu), ``gain_setting``,
+        ``offset``, ``readout_mode``, ``ny``, ``nx``, ``x_origin``, ``y_origin``, ``object``,
+        ``date_obs``, then what the instrument adds in its ``keys``, and last ``message``: why a
+        file cannot be used, ``""`` if it can. Numbers that a header does not state are masked.
+
+    Raises
+    ------
+    FileNotFoundError
+        If ``raw``, or one of its names, does not exist.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from bmp_astro import inventory
+    >>> from bmp_astro.simulate import simulate_night
+    >>> with TemporaryDirectory() as folder:
+    ...     night = simulate_night(folder, shape=(32, 48), bad_files=False)
+    ...     table = inventory(folder)
+    >>> sorted(set(table["frame_type"]))
+    ['bias', 'dark', 'flat', 'light']
+    """
+    return as_table(survey(raw, instrument=instrument))
+
+
+def survey(
+    raw: Raw, *, instrument: Spec = None, exclude: str | os.PathLike | None = None
+) -> list[Frame]:
+    """Every frame under ``raw``, in the order of the names; ``exclude`` is not looked into."""
+    return [_frame(path, instrument) for path in find_files(raw, exclude=exclude)]
+
+
+def find_files(raw: Raw, *, exclude: str | os.PathLike | None = None) -> list[str]:
+    """The names of the files to look at: each once, those of a directory sorted."""
+    tops = [raw] if isinstance(raw, str | os.PathLike) else list(raw)
+    found = [name for top in tops for name in _walk(os.fspath(top), exclude)]
+    return list(dict.fromkeys(found))
+
+
+def as_table(frames: list[Frame]) -> Table:
+    """The frames as the table that `inventory` describes."""
+    table = Table()
+    table["in_name"] = _column([frame.path for frame in frames], str)
+    table["frame_type"] = _column([frame.kind for frame in frames], str)
+    for name, (kind, unit) in COLUMNS.items():
+        table[name] = _column([frame.facts.get(name) for frame in frames], kind, unit)
+    for name in _extra_names(frames):
+        table[name] = _free_column([frame.facts.get(name) for frame in frames])
+    table["message"] = _column([frame.message for frame in frames], str)
+    return table
+
+
+def _walk(top: str, exclude: str | os.PathLike | None) -> Iterator[str]:
+    if not os.path.isdir(top):
+        if not os.path.lexists(top):
+            raise FileNotFoundError(f"{top}: there is no such file or directory")
+        yield top
+        return
+    outside = None if exclude is None else Path(exclude).resolve()
+    for folder, subfolders, names in os.walk(top, onerror=_raise):
+        subfolders[:] = sorted(
+            name
+            for name in subfolders
+            if not name.startswith(".") and Path(folder, name).resolve() != outside
+        )
+        for name in sorted(names):
+            if is_fits_name(name) and not name.startswith("."):
+                yield os.path.join(folder, name)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _frame(path: str, spec: Spec) -> Frame:
+    """What one file is; a file that cannot be read is a frame with a message."""
+    try:
+        found = read_header(path, instrument=spec)
+    except (OSError, ValueError) as error:
+        return Frame(path, message=str(error), readable=False)
+    camera = find_instrument(spec, found.header)
+    names = [name for name in (*COLUMNS, "serial", *camera.keys) if name not in ("ny", "nx")]
+    facts = {name: camera.value(name, found.header) for name in names}
+    facts["ny"], facts["nx"] = found.shape
+    kind = camera.frame_type_of(found.header, path)
+    reason = calibrated_already(found.header)
+    if not reason and not kind:
+        reason = _why_unknown(camera, found.header)
+    return Frame(path, kind, facts, camera, reason)
+
+
+def _why_unknown(camera: Instrument, header: Mapping) -> str:
+    word, card = camera.frame_type.find(header)
+    if card is None:
+        names = ", ".join(camera.frame_type.names)
+        return f"the header names no frame type (looked for {names})"
+    return f"{card} = {word!r} is not a frame type that instrument {camera.name!r} knows"
+
+
+def _extra_names(frames: list[Frame]) -> list[str]:
+    cameras = [frame.instrument for frame in frames if frame.instrument is not None]
+    return list(dict.fromkeys(name for camera in cameras for name in camera.keys))
+
+
+def _column(values: list, kind: type, unit: u.Unit | None = None) -> MaskedColumn | list:
+    """A typed column; numbers that are missing are masked, missing text is empty."""
+    if kind is str:
+        return ["" if value is None else str(value) for value in values] or np.array([], "U1")
+    plain = [_number(value, kind, unit) for value in values]
+    mask = [value is None for value in plain]
+    filled = [kind(0) if value is None else value for value in plain]
+    return MaskedColumn(filled, mask=mask, dtype=kind, unit=unit)
+
+
+def _number(value: Any, kind: type, unit: u.Unit | None) -> float | int | None:
+    """``value`` as a bare number in ``unit``, None when it is none."""
+    if value is None:
+        return None
+    if isinstance(value, u.Quantity):
+        value = value.to_value(unit, equivalencies=u.temperature())
+    convert: Callable = kind
+    try:
+        return convert(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _free_column(values: list) -> MaskedColumn | list:
+    """A column of what an instrument's own keys hold: numbers when all of them are."""
+    present = [value for value in values if value is not None]
+    if present and all(isinstance(value, u.Quantity) for value in present):
+        return _column(values, float, present[0].unit)
+    if present and all(isinstance(value, int | float) for value in present):
+        return _column(values, float)
+    return _column(values, str)
