@@ -1,0 +1,194 @@
+"""Pipes whose data are FITS frames, and whose result is an astropy table."""
+
+import logging
+import os
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from astropy.nddata import CCDData
+from astropy.table import QTable
+
+from .core import BigMultiPipe, Outcome, PipelineError, pout_to_table
+from .fits import Instrument, read_frame, read_header, write_frame
+from .steps import calibrate
+
+logger = logging.getLogger(__name__)
+
+# Raw integers, float32 pixels, variance and sigma, flags, and the float64 strips of a tile.
+BYTES_PER_PIXEL = 24
+# What an interpreter with numpy, astropy and the steps takes before it sees a pixel.
+BYTES_PER_TASK = 64 * 2**20
+
+
+class CCDMultiPipe(BigMultiPipe):
+    """A pipe from FITS files to FITS files, with a table that says what happened to each.
+
+    Parameters
+    ----------
+    instrument : Instrument, str or None
+        The camera (see `~bmp_astro.read_frame`); by default the class's own ``instrument``, and
+        where that is None each header chooses.
+    process_size : int or callable, optional
+        The memory (bytes) that one file needs, or a function that tells it from the file's name;
+        by default `frame_size`.
+    on_error : {"record", "raise"}
+        What one bad file does: a row that says so, or an error once the others are done.
+    **kwargs
+        What `~bmp_astro.core.BigMultiPipe` takes, and control keywords for the steps.
+
+    Notes
+    -----
+    Subclasses override `data_process`, or any other method of `~bmp_astro.core.BigMultiPipe`; pixels are
+    ``(ny, nx)``. The files' final names are those of the inputs with ``outname_append``, without
+    the suffix of a compressed file.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from bmp_astro import CCDMultiPipe
+    >>> from bmp_astro.simulate import simulate_night
+    >>> from bmp_astro.steps import as_single, header_to_meta, subtract_overscan, trim
+    >>> with TemporaryDirectory() as folder:
+    ...     night = simulate_night(folder, shape=(32, 48), bad_files=False)
+    ...     lights = night.paths["light"][:2]
+    ...     pipe = CCDMultiPipe(pre_process_list=[subtract_overscan, trim, as_single],
+    ...                         post_process_list=[header_to_meta], outdir=folder,
+    ...                         header_keys=["OBJECT", ("EXPTIME", "s")], executor="serial")
+    ...     table = pipe.pipeline(lights)
+    >>> list(table["status"])
+    ['done', 'done']
+    >>> table["EXPTIME"].unit
+    Unit("s")
+    """
+
+    instrument: Instrument | str | None = None
+
+    def __init__(
+        self,
+        *args: Any,
+        process_size: Any = None,
+        on_error: str = "record",
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("instrument", self.instrument)
+        size = frame_size if process_size is None else process_size
+        super().__init__(*args, process_size=size, on_error=on_error, **kwargs)
+
+    def file_read(
+        self,
+        in_name: str,
+        hdu: int | str | None = None,
+        unit: Any = None,
+        instrument: Any = None,
+        **kwargs: Any,
+    ) -> CCDData:
+        """Read one frame; see `~bmp_astro.read_frame`."""
+        return read_frame(in_name, hdu=hdu, unit=unit, instrument=instrument)
+
+    def file_write(
+        self,
+        data: CCDData,
+        outname: str,
+        overwrite: bool = False,
+        dtype: str = "float32",
+        checksum: bool = False,
+        planes: tuple[str, ...] = ("uncertainty", "mask"),
+        **kwargs: Any,
+    ) -> str:
+        """Write one frame; see `~bmp_astro.write_frame`."""
+        return write_frame(
+            data, outname, overwrite=overwrite, dtype=dtype, checksum=checksum, planes=planes
+        )
+
+    def outname_create(self, *args: Any, **kwargs: Any) -> str:
+        """Name the output after the input; a compressed input has a plain output."""
+        name = super().outname_create(*args, **kwargs)
+        return re.sub(r"\.(gz|fz|bz2|Z)$", "", os.fspath(name))
+
+    def pipeline(self, in_names: Iterable[Any], **kwargs: Any) -> QTable:
+        """Run the pipe over files.
+
+        Parameters
+        ----------
+        in_names : iterable of str or path, or of lists of them
+            The files; a list of files makes one output.
+        **kwargs
+            Control keywords for this run, over those of the pipe.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            One row for each input, in their order: ``in_name``, ``outname``, ``status``, ``step``,
+            ``message``, ``seconds``, ``peak_memory``, ``warnings``, then the metadata.
+
+        Raises
+        ------
+        PipelineError
+            With ``on_error="raise"``, if a file failed; its ``pout`` is the table.
+        """
+        try:
+            pout = super().pipeline(in_names, **kwargs)
+        except PipelineError as error:
+            error.pout = pout_to_table(error.pout)
+            raise
+        _log_failures(pout)
+        return pout_to_table(pout)
+
+
+class CalibrationPipe(CCDMultiPipe):
+    """A pipe that calibrates every frame with the masters it is given.
+
+    The control keywords ``master_bias``, ``master_dark``, ``master_flat`` and ``bad_pixel_mask``
+    (paths or CCDData), and those of the steps, reach `~bmp_astro.steps.calibrate`. For a camera
+    of your own set ``instrument`` in a subclass.
+
+    Parameters
+    ----------
+    **kwargs
+        As for `CCDMultiPipe`.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from bmp_astro import CalibrationPipe, Instrument, Keyword
+    >>> class SX694(CalibrationPipe):
+    ...     instrument = Instrument(name="SX694", exptime=Keyword("EXPTIME", unit=u.s),
+    ...                             gain=0.3 * u.electron / u.adu)
+    >>> SX694(outdir="reduced").kwargs["instrument"].name
+    'SX694'
+    """
+
+    def data_process(self, data: CCDData, **kwargs: Any) -> CCDData:
+        """Calibrate one frame; see `~bmp_astro.steps.calibrate`."""
+        return calibrate(data, **kwargs)
+
+
+def frame_size(in_name: Any) -> int:
+    """Estimate the memory that calibrating a file takes.
+
+    Parameters
+    ----------
+    in_name : str, path or nested list of them
+        The file or files; only headers are read. A file that cannot be read counts for little:
+        its turn will say what is wrong with it.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
+    if not isinstance(in_name, str | os.PathLike):
+        return sum(frame_size(name) for name in in_name)
+    try:
+        ny, nx = read_header(in_name).shape
+    except (OSError, ValueError):
+        return BYTES_PER_TASK
+    return BYTES_PER_TASK + BYTES_PER_PIXEL * ny * nx
+
+
+def _log_failures(pout: list[Outcome]) -> None:
+    for outcome in pout:
+        if outcome.status == "failed":
+            logger.error("%s failed in %s: %s", outcome.in_name, outcome.step, outcome.message)
+            logger.debug("%s", outcome.traceback)
