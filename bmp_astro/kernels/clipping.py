@@ -1,0 +1,202 @@
+"""Which values of a stack are kept: the rules of rejection."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from bmp_astro.kernels.noise import Noise
+from bmp_astro.kernels.ordering import median_of_kept
+
+FEWEST_FOR_CLIPPING = 3
+FEWEST_FOR_MAD = 10
+_MAD_TO_SIGMA = 1.4826
+
+
+class Clip(NamedTuple):
+    """A rule of rejection; see `bmp_astro.kernels.combine` for its parts."""
+
+    kind: str | None = None
+    n_low: int = 0
+    n_high: int = 0
+    sigma_low: float = 3.0
+    sigma_high: float = 3.0
+    center: str = "median"
+    deviation: str = "mad"
+    max_iterations: int = 1
+    min_keep: int = 1
+
+    @property
+    def uses_noise(self) -> bool:
+        """Whether the rule compares values with an expected noise."""
+        return self.kind == "noise" or (self.kind == "sigma" and self.deviation == "mad")
+
+    def check(self, n: int) -> None:
+        """Raise ValueError unless the rule makes sense for a stack of `n` frames."""
+        for name, allowed in (
+            ("kind", (None, "minmax", "sigma", "noise")),
+            ("center", ("median", "mean")),
+            ("deviation", ("mad", "std")),
+        ):
+            if getattr(self, name) not in allowed:
+                label = "clip" if name == "kind" else name
+                raise ValueError(f"{label}={getattr(self, name)!r}: expected one of {allowed}")
+        if min(self.n_low, self.n_high) < 0 or min(self.sigma_low, self.sigma_high) < 0:
+            raise ValueError("n_low, n_high, sigma_low and sigma_high cannot be negative")
+        if self.kind == "minmax" and self.n_low + self.n_high >= n:
+            raise ValueError(
+                f"clip='minmax' would drop {self.n_low} low and {self.n_high} high values, "
+                f"but there are only {n} frames"
+            )
+        if self.max_iterations < 1 or self.min_keep < 1:
+            raise ValueError("max_iterations and min_keep must be at least 1")
+
+
+class Frames(NamedTuple):
+    """What a rule must know of the frames: how each was scaled, its noise, its quantum."""
+
+    scale: np.ndarray
+    offset: np.ndarray
+    noise: Noise | None
+    quantum: float
+    alike: bool
+
+    @classmethod
+    def of(
+        cls, scale: np.ndarray, offset: np.ndarray, noise: Noise | None, quantum: float
+    ) -> "Frames":
+        """Return the frames, having found whether the same noise is expected of all."""
+        alike = noise is None or noise.levels is not None
+        if not alike:
+            alike = not any(np.ptp(numbers) for numbers in (scale, offset, noise.floor))
+        return cls(scale, offset, noise, float(quantum), alike)
+
+    def variances(self, level: np.ndarray) -> list[np.ndarray]:
+        """Return the expected variance at `level`, a plane for each frame."""
+        assert self.noise is not None
+        if self.alike:
+            plane = self.noise.variance(level, 0, self.scale[0], self.offset[0])
+            return [plane] * len(self.scale)
+        return [
+            self.noise.variance(level, frame, scale, offset)
+            for frame, (scale, offset) in enumerate(zip(self.scale, self.offset, strict=True))
+        ]
+
+
+def clip_values(values: np.ndarray, valid: np.ndarray, clip: Clip, frames: Frames) -> np.ndarray:
+    """Return which of the valid values the rule keeps.
+
+    Parameters
+    ----------
+    values : `~numpy.ndarray`
+        Finite values after scaling, shape ``(n, npix)``.
+    valid : `~numpy.ndarray`
+        Boolean, the same shape: the values that count.
+    clip : `Clip`
+        The rule.
+    frames : `Frames`
+        The scales and the noise of the frames.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Boolean, the shape of `values`.
+    """
+    if clip.kind is None:
+        return valid
+    if clip.kind == "minmax":
+        present = valid.sum(axis=0)
+        keep = _drop_extremes(values, valid, present, clip.n_low, np.minimum)
+        return _drop_extremes(values, keep, present, clip.n_high, np.maximum)
+    keep = valid
+    for _ in range(clip.max_iterations):
+        kept = _within_limits(values, keep, clip, frames)
+        if np.array_equal(kept, keep):
+            break
+        keep = kept
+    return keep
+
+
+def _drop_extremes(
+    values: np.ndarray, keep: np.ndarray, present: np.ndarray, number: int, extreme: np.ufunc
+) -> np.ndarray:
+    """Drop the `number` lowest or highest values, fewer where some values are not valid.
+
+    As in IRAF's ``minmax``, the number is a fraction of the frames that is applied to the number
+    of values `present` in each pixel and rounded down.
+    """
+    beyond = np.inf if extreme is np.minimum else -np.inf
+    to_drop = np.floor(present * (number / len(values)) + 0.001)
+    keep = keep.copy()
+    for dropped in range(number):
+        left = values if keep.all() else np.where(keep, values, values.dtype.type(beyond))
+        limit = extreme.reduce(left, axis=0)
+        wanted = to_drop > dropped
+        for plane, kept in zip(left, keep, strict=True):
+            hit = (plane == limit) & wanted
+            kept &= ~hit
+            wanted &= ~hit
+    return keep
+
+
+def _within_limits(values: np.ndarray, keep: np.ndarray, clip: Clip, frames: Frames) -> np.ndarray:
+    """Drop the kept values that are strictly beyond the limits about the center."""
+    count = keep.sum(axis=0)
+    if clip.center == "median":
+        center = median_of_kept(values, keep, count)
+    else:
+        center = _mean_of_kept(values, keep, count).astype(values.dtype)
+    enough = count >= FEWEST_FOR_CLIPPING
+    kept = keep.copy()
+    low = high = center
+    previous = None
+    for frame, deviation in enumerate(_deviations(values, keep, count, center, clip, frames)):
+        if deviation is not previous:
+            below, above = clip.sigma_low * deviation, clip.sigma_high * deviation
+            low = np.where(enough, center - below, -np.inf).astype(values.dtype)
+            high = np.where(enough, center + above, np.inf).astype(values.dtype)
+            previous = deviation
+        kept[frame] &= (values[frame] >= low) & (values[frame] <= high)
+    return kept
+
+
+def _deviations(
+    values: np.ndarray,
+    keep: np.ndarray,
+    count: np.ndarray,
+    center: np.ndarray,
+    clip: Clip,
+    frames: Frames,
+) -> list[np.ndarray]:
+    """Return the deviation that the limits are multiples of, a plane for each frame."""
+    n = len(values)
+    if clip.kind == "sigma" and clip.deviation == "std":
+        mean = _mean_of_kept(values, keep, count)
+        squares = np.add.reduce(keep * (values - mean) ** 2, axis=0)
+        return [np.sqrt(squares / np.maximum(count - 1, 1))] * n
+    # Rounding alone separates equal values by a few units in the last place.
+    rounding = 4 * np.finfo(values.dtype).eps * np.abs(center)
+    expected = frames.variances(center)
+    if clip.kind == "noise":
+        planes = _each(expected, lambda variance: np.maximum(np.sqrt(variance), rounding))
+        return planes
+    own = rounding
+    if n >= FEWEST_FOR_MAD:
+        mad = _MAD_TO_SIGMA * median_of_kept(np.abs(values - center), keep, count)
+        own = np.where(count >= FEWEST_FOR_MAD, np.maximum(mad, rounding), rounding)
+    own = np.maximum(own, 0.5 * frames.quantum)
+    return _each(expected, lambda variance: np.maximum(np.sqrt(variance), own))
+
+
+def _each(
+    planes: list[np.ndarray], function: Callable[[np.ndarray], np.ndarray]
+) -> list[np.ndarray]:
+    """Apply `function` to each plane, once where all are the same object."""
+    if all(plane is planes[0] for plane in planes):
+        return [function(planes[0])] * len(planes)
+    return [function(plane) for plane in planes]
+
+
+def _mean_of_kept(values: np.ndarray, keep: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Return the mean of each pixel's kept values, 0 where none is kept, in float64."""
+    return np.add.reduce(values * keep, axis=0, dtype=float) / np.maximum(count, 1)
