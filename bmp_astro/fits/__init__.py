@@ -1,1 +1,58 @@
-"""FITS frames in and out, and what the cards of a camera mean."""
+"""FITS files in and out: sections, mask bits, keywords, instruments, frames."""
+
+from .bands import OpenFrame, open_frame
+from .cameras import GENERIC, MAXIM, find_instrument
+from .cards import set_card
+from .flags import MaskBit, flags_of, with_flags
+from .header import (
+    add_calstat,
+    add_history,
+    calibrated_already,
+    clean_product_header,
+    follow_limits,
+    mark_electron,
+    set_frame_type,
+    shift_wcs,
+)
+from .instrument import Instrument
+from .keywords import Keyword
+from .reader import FrameHeader, is_product, read_frame, read_header
+from .section import format_section, parse_section, section_shape
+from .source import is_fits_name
+from .units import format_unit, parse_unit
+from .wcs import wcs_of
+from .writer import write_frame
+
+__all__ = [
+    "GENERIC",
+    "MAXIM",
+    "FrameHeader",
+    "Instrument",
+    "Keyword",
+    "MaskBit",
+    "OpenFrame",
+    "add_calstat",
+    "add_history",
+    "calibrated_already",
+    "clean_product_header",
+    "find_instrument",
+    "flags_of",
+    "follow_limits",
+    "format_section",
+    "format_unit",
+    "is_fits_name",
+    "is_product",
+    "mark_electron",
+    "open_frame",
+    "parse_section",
+    "parse_unit",
+    "read_frame",
+    "read_header",
+    "section_shape",
+    "set_card",
+    "set_frame_type",
+    "shift_wcs",
+    "wcs_of",
+    "with_flags",
+    "write_frame",
+]

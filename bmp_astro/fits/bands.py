@@ -1,0 +1,217 @@
+"""A frame read in bands of rows, its file opened once."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+
+import astropy.units as u
+import numpy as np
+from astropy.io import fits
+
+from .cameras import find_instrument
+from .instrument import Instrument
+from .layout import HduSpec, Layout, find_layout
+from .pixels import Encoding, decode, encoding_of
+from .source import Hdu, Source, open_source
+from .tiles import unpack
+from .units import parse_unit
+
+
+class OpenFrame:
+    """A frame in an open file; made by `open_frame`.
+
+    Its methods may be called from several threads at once.
+
+    Attributes
+    ----------
+    header : `~astropy.io.fits.Header`
+        As `read_frame` gives it.
+    shape : tuple of int
+        ``(ny, nx)``.
+    dtype : `~numpy.dtype`
+        Type of the pixels.
+    unit : `~astropy.units.UnitBase`
+        Unit of the pixels.
+    hdu : int
+        Number of the image's unit in the file.
+    """
+
+    def __init__(self, source: Source, path: str | PathLike, layout: Layout) -> None:
+        self.header: fits.Header = layout.header
+        self.hdu = layout.image.index
+        self._image = _Plane(source, path, layout.image)
+        self._uncertainty = layout.uncertainty and _Plane(source, path, layout.uncertainty)
+        self._mask = layout.mask and _Plane(source, path, layout.mask)
+        self.shape: tuple[int, int] = self._image.shape
+        self.dtype: np.dtype = self._image.encoding.dtype
+        unit = parse_unit(self.header.get("BUNIT"))
+        self.unit: u.UnitBase = u.adu if unit is None else unit
+
+    def read(self, y0: int, y1: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Pixels and mask bits of the rows from `y0` up to, not including, `y1`.
+
+        Parameters
+        ----------
+        y0, y1 : int
+            Rows, from 0.
+
+        Returns
+        -------
+        pixels : `~numpy.ndarray`, shape (y1 - y0, nx)
+            Scaled, in native byte order; unscaled integers stay integers.
+        flags : `~numpy.ndarray` of uint8, shape (y1 - y0, nx), or None
+            From the mask plane, and `MaskBit.NO_DATA` where there is no value.
+
+        Raises
+        ------
+        ValueError
+            If there are no such rows.
+        OSError
+            If they cannot be read.
+        """
+        pixels, lacking = self._image.read(y0, y1)
+        if self._mask is None:
+            return pixels, lacking
+        flags = _bits(self._mask.read(y0, y1)[0])
+        return pixels, flags if lacking is None else flags | lacking
+
+    def rows(self, y0: int, y1: int) -> np.ndarray:
+        """Pixels of some rows: the first of what `read` returns."""
+        return self._image.read(y0, y1)[0]
+
+    def flag_rows(self, y0: int, y1: int) -> np.ndarray | None:
+        """Mask bits of some rows: the second of what `read` returns."""
+        if self._mask is None and not self._image.encoding.may_lack:
+            return None
+        return self.read(y0, y1)[1]
+
+    def uncertainty_rows(self, y0: int, y1: int) -> np.ndarray | None:
+        """Standard deviation of some rows, in the pixels' unit; None without such a plane."""
+        if self._uncertainty is None:
+            return None
+        values = self._uncertainty.read(y0, y1)[0]
+        kind = str(self._uncertainty.header.get("UTYPE", "")).strip().lower()
+        if kind in ("variance", "varianceuncertainty"):
+            return np.sqrt(values)
+        if kind in ("ivar", "inversevariance"):
+            with np.errstate(divide="ignore"):
+                return 1.0 / np.sqrt(values)
+        return values
+
+
+class _Plane:
+    """The pixels of one unit."""
+
+    def __init__(self, source: Source, path: str | PathLike, hdu: Hdu) -> None:
+        nx, ny = hdu.axes
+        self.shape = (ny, nx)
+        self.header = hdu.header
+        self.encoding: Encoding = encoding_of(hdu.header, hdu.bitpix)
+        self._source, self._path, self._hdu = source, path, hdu
+        self._lock = threading.Lock()
+        self._unpacked: np.ndarray | None = None
+
+    def read(self, y0: int, y1: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return pixels, and the flags of those without a value."""
+        ny, nx = self.shape
+        if not 0 <= y0 <= y1 <= ny:
+            raise ValueError(f"rows {y0}:{y1} are not within the {ny} rows of {self._path}")
+        if self._hdu.compressed:
+            return decode(self._stored()[y0:y1].copy(), self.encoding)
+        stored = np.empty((y1 - y0, nx), dtype=self.encoding.stored)
+        offset = self._hdu.offset + y0 * nx * stored.itemsize
+        self._fill(memoryview(stored.reshape(-1)).cast("B"), offset)
+        return decode(stored, self.encoding)
+
+    def _stored(self) -> np.ndarray:
+        """Return the unpacked tiles, kept for the next band."""
+        with self._lock:
+            if self._unpacked is None:
+                data = bytearray(self._hdu.nbytes)
+                self._fill(memoryview(data), self._hdu.offset)
+                try:
+                    self._unpacked = unpack(self._hdu, bytes(data))
+                except OSError as error:
+                    raise OSError(f"{self._path}: {error}") from error
+            return self._unpacked
+
+    def _fill(self, buffer: memoryview, offset: int) -> None:
+        """Read exactly what the buffer holds."""
+        count = self._source.read_into(buffer, offset)
+        if count < len(buffer):
+            raise OSError(
+                f"{self._path} is truncated: {len(buffer) - count} bytes of pixels are missing"
+            )
+
+
+@contextmanager
+def open_frame(
+    path: str | PathLike,
+    *,
+    hdu: HduSpec = None,
+    instrument: Instrument | str | PathLike | None = None,
+) -> Iterator[OpenFrame]:
+    """Open a frame to read it in bands of rows.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; closed when the context ends.
+    hdu : int, str or (str, int), optional
+        Number, name, or name and version of the image's unit; None: the first 2-D image.
+    instrument : Instrument, str or path-like, optional
+        Its `fix_header` is applied.
+
+    Yields
+    ------
+    OpenFrame
+        With `header`, `shape`, `dtype`, `unit`, and `rows`, `flag_rows`, `uncertainty_rows`
+        (each called with the first row and the one after the last).
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read, is not FITS, or lacks pixels.
+    ValueError
+        If it has no such 2-D image.
+
+    Examples
+    --------
+    >>> from bmp_astro.fits import open_frame
+    >>> with open_frame("bias-001.fits") as frame:  # doctest: +SKIP
+    ...     top = frame.rows(1000, 1020)
+    """
+    source = open_source(path)
+    try:
+        layout = find_layout(source, path, hdu)
+        header = fixed_header(layout.header, path, instrument)
+        yield OpenFrame(source, path, layout._replace(header=header))
+    finally:
+        source.close()
+
+
+def fixed_header(
+    header: fits.Header, path: str | PathLike, instrument: Instrument | str | PathLike | None
+) -> fits.Header:
+    """Return the header as the instrument's `fix_header` has it."""
+    if instrument is None:
+        return header
+    camera = find_instrument(instrument, header)
+    fixed = camera.fix_header(header, path)
+    if not isinstance(fixed, fits.Header):
+        raise TypeError(
+            f"fix_header of {camera.name} returned {type(fixed).__name__} for "
+            f"{os.path.basename(os.fspath(path))} but must return the header"
+        )
+    return fixed
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    """Return mask bits of a plane in whatever type it was stored."""
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype.kind == "f":
+        return (values != 0).astype(np.uint8)
+    return np.where((values != 0) & (values & 0xFF == 0), 1, values & 0xFF).astype(np.uint8)

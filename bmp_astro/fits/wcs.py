@@ -1,0 +1,120 @@
+"""World coordinates from header cards, without astropy changing the cards or warning."""
+
+import logging
+import re
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+
+logger = logging.getLogger(__name__)
+
+_CARDS = re.compile(
+    r"(?:WCSAXES|CTYPE[12]|CRVAL[12]|CRPIX[12]|CUNIT[12]|CDELT[12]|CROTA[12]|CD[12]_[12]|"
+    r"PC[12]_[12]|PV[12]_\d+|LONPOLE|LATPOLE|RADESYS|RADECSYS|EQUINOX|EPOCH|"
+    r"(?:A|B|AP|BP)_(?:ORDER|DMAX|\d+_\d+))"
+)
+_REPLACED = re.compile(
+    r"(?:WCSAXES|WCSNAME|CTYPE[12]|CRVAL[12]|CRPIX[12]|CUNIT[12]|CDELT[12]|CROTA[12]|CD[12]_[12]|"
+    r"PC[12]_[12]|PV[12]_\d+|PS[12]_\d+|LONPOLE|LATPOLE|RADESYS|RADECSYS|EQUINOX|"
+    r"(?:A|B|AP|BP)_(?:ORDER|DMAX|\d+_\d+))"
+)
+_TEXT = re.compile(r"CTYPE.|CUNIT.|RADE")
+_MOVED = ("CRPIX1", "CRPIX2")
+
+
+def wcs_of(header: fits.Header, shape: tuple[int, int], where: str | None = None) -> WCS | None:
+    """World coordinates of an image, or None when its cards do not give any.
+
+    Parameters
+    ----------
+    header : `~astropy.io.fits.Header`
+        The image's cards; they are not changed.
+    shape : tuple of int
+        ``(ny, nx)`` of the image.
+    where : str, optional
+        The file, for the note that is logged when there are cards but they cannot be used;
+        without it nothing is logged.
+
+    Returns
+    -------
+    `~astropy.wcs.WCS` or None
+        Celestial coordinates that are finite in the middle of the image.
+    """
+    cards, problem = _wcs_cards(header)
+    if cards is None:
+        return None
+    if not problem:
+        wcs, problem = _build(cards, shape)
+    if not problem:
+        return wcs
+    if where is not None:
+        logger.warning("%s: the WCS is not usable: %s", where, problem)
+    return None
+
+
+def same_sky(first: WCS, second: WCS, shape: tuple[int, int]) -> bool:
+    """Tell whether two WCS give the same coordinates at the corners and in the middle."""
+    ny, nx = shape
+    x = np.array([0.0, nx - 1.0, 0.0, nx - 1.0, (nx - 1) / 2])
+    y = np.array([0.0, 0.0, ny - 1.0, ny - 1.0, (ny - 1) / 2])
+    if first.naxis != second.naxis or list(first.wcs.ctype) != list(second.wcs.ctype):
+        return False
+    if first.wcs.radesys != second.wcs.radesys:
+        return False
+    one, two = first.all_pix2world(x, y, 0), second.all_pix2world(x, y, 0)
+    return bool(np.allclose(one, two, rtol=0.0, atol=1e-9, equal_nan=True))
+
+
+def replace_wcs(header: fits.Header, wcs: WCS) -> None:
+    """Put the cards of a WCS into a header, in place of those it has."""
+    for name in [name for name in header if _REPLACED.fullmatch(name)]:
+        header.remove(name, ignore_missing=True, remove_all=True)
+    cards = wcs.to_header(relax=True)
+    for name in ("DATE-OBS", "MJD-OBS", "MJDREF", "DATEREF", "LTV1", "LTV2"):
+        cards.remove(name, ignore_missing=True)
+    header.update(cards)
+
+
+def _wcs_cards(header: fits.Header) -> tuple[fits.Header | None, str]:
+    """Return the cards that make a WCS on a header of their own, and what is wrong with them."""
+    cards = fits.Header()
+    for card in header.cards:
+        name = card.keyword
+        if not _CARDS.fullmatch(name) or name in cards:
+            continue
+        value = card.value
+        if bool(_TEXT.match(name)) != isinstance(value, str):
+            if name.startswith(("CTYPE", "CRVAL", "CRPIX", "CD")):
+                return fits.Header(), f"{name} is {value!r}"
+            continue
+        cards[name] = value
+    if not any(name.startswith(("CTYPE", "CRVAL", "CD1_", "PC1_")) for name in cards):
+        return None, ""
+    missing = [name for name in ("CTYPE1", "CTYPE2") if not str(cards.get(name, "")).strip()]
+    if missing:
+        return cards, f"there is no {' and no '.join(missing)}"
+    for old, new in (("RADECSYS", "RADESYS"), ("EPOCH", "EQUINOX")):
+        if old in cards:
+            value = cards.pop(old)
+            if new not in cards:
+                cards[new] = value
+    # one axis beyond the two of the image would need a card for each
+    cards.remove("WCSAXES", ignore_missing=True)
+    return cards, ""
+
+
+def _build(cards: fits.Header, shape: tuple[int, int]) -> tuple[WCS | None, str]:
+    """Return a WCS and "", or None and the reason."""
+    try:
+        wcs = WCS(cards, fix=False)
+        wcs.wcs.set()
+        if not wcs.has_celestial:
+            return None, f"CTYPE is {list(wcs.wcs.ctype)}"
+        middle = wcs.all_pix2world([shape[1] / 2], [shape[0] / 2], 0)
+    except (ValueError, TypeError, KeyError, MemoryError, OverflowError) as error:
+        return None, " ".join(str(error).split())
+    if not np.all(np.isfinite(middle)):
+        return None, "it gives no coordinates in the middle of the image"
+    wcs.array_shape = shape
+    return wcs, ""

@@ -1,0 +1,290 @@
+"""Images in memory to FITS files."""
+
+import contextlib
+import gzip
+import logging
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO
+
+import astropy.units as u
+import numpy as np
+from astropy.io import fits
+from astropy.nddata import CCDData
+from astropy.wcs import WCS
+
+from .cards import as_header, set_card
+from .encode import Stored, encode
+from .flags import MaskBit, flags_of
+from .header import clean_product_header
+from .source import BLOCK
+from .units import format_unit
+from .wcs import replace_wcs, same_sky, wcs_of
+
+logger = logging.getLogger(__name__)
+
+_STRUCTURE = ("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "EXTEND", "PCOUNT", "GCOUNT", "GROUPS")
+_PLANES = ("uncertainty", "mask")
+_GZIP_LEVEL = 4
+
+
+def write_frame(
+    ccd: CCDData,
+    path: str | PathLike,
+    *,
+    overwrite: bool = False,
+    dtype: str = "float32",
+    checksum: bool = False,
+    planes: Iterable[str] = ("uncertainty", "mask"),
+    mask_bits: int | None = None,
+    fill: float | str | None = None,
+    limits: tuple[float, float] | None = None,
+) -> str | PathLike:
+    """Write an image, its uncertainty and its mask.
+
+    Parameters
+    ----------
+    ccd : `~astropy.nddata.CCDData`, shape (ny, nx)
+        The image; not changed.
+    path : path-like
+        The file: gzipped if the name ends in ``.gz``, tile-compressed without loss if in
+        ``.fz``.
+    overwrite : bool, optional
+        Whether a file of that name may be replaced.
+    dtype : str, optional
+        Type of the pixels in the file. The uncertainty is float32, or float64 with float64
+        pixels.
+    checksum : bool, optional
+        Whether to write CHECKSUM and DATASUM.
+    planes : iterable of str, optional
+        Which of ``"uncertainty"`` (extension UNCERT, a standard deviation) and ``"mask"``
+        (extension MASK, the bits of `MaskBit`) are written, if the image has them.
+    mask_bits : int, optional
+        Sum of the bits that are written; None: all.
+    fill : float or "nan", optional
+        What stands for a pixel that is not finite. It is flagged `MaskBit.NO_DATA` in any
+        case. None: 0.
+    limits : tuple of float, optional
+        With ``dtype="int16"``: the lowest and highest pixel, between which the integers are
+        scaled.
+
+    Returns
+    -------
+    path-like
+        `path`, as it was given.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists and may not be replaced.
+    ValueError
+        If the image is not 2-D, or its pixels do not fit the type.
+    OSError
+        If the file cannot be written; nothing is left of it then.
+
+    Notes
+    -----
+    The header is the image's, without the cards that described the raw file's storage, and
+    with BMPVERS, DATE and BUNIT. World coordinates are the header's cards as they are, unless
+    ``ccd.wcs`` gives other coordinates: then its cards are written.
+
+    Examples
+    --------
+    >>> from astropy.nddata import CCDData
+    >>> from bmp_astro import read_frame, write_frame
+    >>> path = getfixture("tmp_path") / "frame.fits"
+    >>> write_frame(CCDData([[1.0, 2.0]], unit="electron"), path) == path
+    True
+    >>> read_frame(path).unit
+    Unit("electron")
+    """
+    target = Path(path)
+    chosen = _chosen_planes(planes)
+    if ccd.data.ndim != 2:
+        raise ValueError(f"the image is {ccd.data.ndim}-D {ccd.shape} but must be 2-D (ny, nx)")
+    if not overwrite and os.path.lexists(target):
+        raise FileExistsError(f"{target} exists: give another name, or overwrite=True")
+    hdus = list(_hdus(ccd, str(target), dtype, chosen, mask_bits, fill, limits))
+    with _replaced(target) as stream:
+        _write(hdus, stream, target.suffix.lower(), checksum)
+    return path
+
+
+def _chosen_planes(planes: Iterable[str]) -> tuple[str, ...]:
+    """Return the planes to write, or complain about their names."""
+    chosen = (planes,) if isinstance(planes, str) else tuple(planes)
+    unknown = set(chosen) - set(_PLANES)
+    if unknown:
+        raise ValueError(f"planes are {sorted(unknown)} but must be of {_PLANES}")
+    return chosen
+
+
+def _hdus(
+    ccd: CCDData,
+    where: str,
+    dtype: str,
+    planes: tuple[str, ...],
+    mask_bits: int | None,
+    fill: float | str | None,
+    limits: tuple[float, float] | None,
+) -> Iterator[tuple[str, fits.Header, Stored]]:
+    """Yield name, header and numbers of the units of the file."""
+    unit = format_unit(ccd.unit)
+    pixels = encode(np.asarray(ccd.data), dtype, fill=fill, limits=limits)
+    lacking = pixels.lacking
+    yield "", _product_header(ccd, unit, where), pixels
+    deviation = _deviation(ccd) if "uncertainty" in planes else None
+    if deviation is not None:
+        kind = "float64" if np.dtype(dtype).name == "float64" else "float32"
+        stored = encode(deviation, kind, fill=fill)
+        if stored.lacking is not None:
+            lacking = stored.lacking if lacking is None else lacking | stored.lacking
+        yield "UNCERT", _uncertainty_header(unit), stored
+    flags = flags_of(ccd)
+    if lacking is not None:
+        flags = np.zeros(ccd.shape, np.uint8) if flags is None else flags
+        flags = flags | lacking.astype(np.uint8) * np.uint8(MaskBit.NO_DATA)
+        logger.warning("%s: %d pixels have no finite value", where, np.count_nonzero(lacking))
+    if flags is not None and "mask" in planes:
+        flags = flags if mask_bits is None else flags & np.uint8(mask_bits)
+        yield "MASK", _mask_header(), Stored(flags)
+
+
+def _product_header(ccd: CCDData, unit: str | None, where: str) -> fits.Header:
+    """Return the image's header as a product has it."""
+    header = clean_product_header(as_header(ccd.header))
+    for name in [name for name in header if name.startswith(_STRUCTURE)]:
+        header.remove(name, ignore_missing=True, remove_all=True)
+    if isinstance(ccd.wcs, WCS):
+        said = wcs_of(header, ccd.shape, None)
+        if said is None or not same_sky(said, ccd.wcs, ccd.shape):
+            replace_wcs(header, ccd.wcs)
+    header.remove("BUNIT", ignore_missing=True)
+    if unit is not None:
+        set_card(header, "BUNIT", unit, "unit of the pixels")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    set_card(header, "DATE", now, "when this file was written, UTC")
+    set_card(header, "BMPVERS", _version(), "version of bmp_astro that wrote this file")
+    return header
+
+
+def _uncertainty_header(unit: str | None) -> fits.Header:
+    """Return the header of the uncertainty, as CCDData.read understands it."""
+    header = fits.Header()
+    header["UTYPE"] = ("StdDevUncertainty", "standard deviation")
+    if unit is not None:
+        header["BUNIT"] = (unit, "unit of the pixels")
+    return header
+
+
+def _mask_header() -> fits.Header:
+    """Return the header of the mask, which names its bits."""
+    header = fits.Header()
+    for bit in MaskBit:
+        header[f"MBIT{bit.bit_length() - 1}"] = (bit.name, f"meaning of the value {bit.value}")
+    return header
+
+
+def _deviation(ccd: CCDData) -> np.ndarray | None:
+    """Return the standard deviation in the image's unit, from whatever kind of uncertainty."""
+    uncertainty = ccd.uncertainty
+    if uncertainty is None or uncertainty.array is None:
+        return None
+    kind, values = uncertainty.uncertainty_type, np.asarray(uncertainty.array)
+    if values.shape != ccd.shape:
+        raise ValueError(f"the uncertainty is {values.shape} but the image {ccd.shape} (ny, nx)")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if kind == "var":
+            values, power = np.sqrt(values), 2
+        elif kind == "ivar":
+            values, power = 1.0 / np.sqrt(values), -2
+        elif kind == "std":
+            power = 1
+        else:
+            logger.warning("an uncertainty of kind %r is not written", kind)
+            return None
+    if uncertainty.unit is None or ccd.unit is None:
+        return values
+    expected = u.Unit(ccd.unit) ** power
+    if uncertainty.unit == expected:
+        return values
+    return values * uncertainty.unit.to(expected) ** (1 / power)
+
+
+@cache
+def _version() -> str:
+    """Return the version of the package."""
+    return version("bmp_astro")
+
+
+@contextlib.contextmanager
+def _replaced(target: Path) -> Iterator[BinaryIO]:
+    """Yield a stream whose bytes become the file when all went well, and nothing otherwise."""
+    partial = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex[:12]}.part")
+    try:
+        with open(partial, "xb") as stream:
+            yield stream
+        os.replace(partial, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+
+
+def _write(
+    hdus: list[tuple[str, fits.Header, Stored]], stream: BinaryIO, suffix: str, checksum: bool
+) -> None:
+    """Write all units."""
+    if suffix == ".fz":
+        tiles = [_compressed(*hdu) for hdu in hdus]
+        fits.HDUList([fits.PrimaryHDU(), *tiles]).writeto(stream, checksum=checksum)
+    elif suffix == ".gz":
+        with gzip.GzipFile("", "wb", _GZIP_LEVEL, stream, mtime=0) as packed:
+            _write_plain(hdus, packed, checksum)
+    else:
+        _write_plain(hdus, stream, checksum)
+
+
+def _write_plain(
+    hdus: list[tuple[str, fits.Header, Stored]], stream: BinaryIO, checksum: bool
+) -> None:
+    """Write units one after the other, without another copy of the pixels."""
+    for name, header, stored in hdus:
+        if name:
+            hdu = fits.ImageHDU(stored.numbers, header, name=name)
+        else:
+            hdu = fits.PrimaryHDU(stored.numbers, header)
+            if len(hdus) > 1:
+                hdu.header.set("EXTEND", True, "extensions may be present", after="NAXIS2")
+        _set_scaling(hdu.header, stored)
+        if checksum:
+            hdu.add_checksum()
+        stream.write(hdu.header.tostring().encode("ascii"))
+        stream.write(memoryview(stored.numbers).cast("B"))
+        stream.write(b"\0" * (-stored.numbers.nbytes % BLOCK))
+
+
+def _compressed(name: str, header: fits.Header, stored: Stored) -> fits.CompImageHDU:
+    """Return a tile-compressed unit, without loss."""
+    is_float = stored.numbers.dtype.kind == "f"
+    hdu = fits.CompImageHDU(
+        stored.numbers,
+        header,
+        name=name if name else None,
+        compression_type="GZIP_2" if is_float else "RICE_1",
+        quantize_level=0.0,
+    )
+    _set_scaling(hdu.header, stored)
+    return hdu
+
+
+def _set_scaling(header: fits.Header, stored: Stored) -> None:
+    """Say how the numbers are scaled."""
+    for name, value in stored.cards.items():
+        header.set(name, value, after="NAXIS2")
