@@ -1,1 +1,9 @@
-"""A reduced night as plots and one HTML page."""
+"""A reduced night as plots and one HTML page.
+
+It needs matplotlib, which ``pip install bmp_astro[report]`` brings; it is imported when called.
+"""
+
+from bmp_astro.report.page import write_report
+from bmp_astro.report.picture import before_after
+
+__all__ = ["before_after", "write_report"]

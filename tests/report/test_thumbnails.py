@@ -1,0 +1,62 @@
+"""Thumbnails show the image: its shape, its way up, its contrast."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from PIL import Image
+
+from bmp_astro.report.thumbnails import read_image, shrink, stretch, thumbnail
+
+
+def decoded(uri):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
+
+
+def test_shrinking_takes_means_of_blocks():
+    image = np.arange(24.0).reshape(4, 6)
+    expected = [[image[:2, i : i + 2].mean() for i in (0, 2, 4)]]
+    expected += [[image[2:, i : i + 2].mean() for i in (0, 2, 4)]]
+    np.testing.assert_allclose(shrink(image, 3), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1000), (7, 5), (999, 1001), (300, 300)])
+def test_no_side_is_longer_than_asked(shape):
+    assert max(shrink(np.ones(shape), 100).shape) <= 100
+
+
+def test_a_small_image_stays_as_it_is():
+    image = np.random.default_rng(1).random((5, 7))
+    np.testing.assert_array_equal(shrink(image, 100), image)
+
+
+def test_the_first_row_is_at_the_bottom():
+    image = np.tile(np.arange(20.0)[:, np.newaxis], (1, 30))
+    picture = decoded(thumbnail(image, 100))
+    assert picture.shape == (20, 30)
+    assert (picture[0] == 255).all()
+    assert (picture[-1] == 0).all()
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_flat_and_empty_images_are_drawn(value):
+    gray = stretch(np.full((4, 5), value))
+    assert gray.shape == (4, 5)
+    assert len(np.unique(gray)) == 1
+
+
+def test_a_bad_pixel_does_not_spoil_the_contrast():
+    image = np.random.default_rng(1).normal(100, 1, (200, 200))
+    image[3, 4], image[5, 6] = np.nan, 1e9
+    gray = stretch(image)
+    assert 60 < gray.mean() < 200
+    assert gray.std() > 20
+
+
+def test_a_file_without_an_image_says_so(tmp_path):
+    path = tmp_path / "table.fits"
+    fits.HDUList([fits.PrimaryHDU()]).writeto(path)
+    with pytest.raises(OSError, match=r"table\.fits holds no two-dimensional image"):
+        read_image(path)
