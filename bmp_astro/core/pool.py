@@ -1,0 +1,336 @@
+"""Worker processes that can die alone: `SupervisedPool`; and `NoDaemonPool`.
+
+A `SupervisedPool` starts the interpreter anew for each worker and talks to it through a pipe of its
+own, so that it always knows which task a worker was doing when it ended. It needs pipes that a
+process can inherit and signals, so it works on Linux and macOS and not on Windows.
+"""
+
+import atexit
+import functools
+import os
+import pickle
+import sys
+import weakref
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+from bmp_astro.core.nodaemon import NoDaemonPool
+from bmp_astro.core.poolerrors import (
+    PoolError,
+    RemoteError,
+    RemoteTraceback,
+    TaskMemoryExceeded,
+    TaskTimeout,
+    WorkerDied,
+    WorkerStartError,
+)
+from bmp_astro.core.resources import available_cores
+from bmp_astro.core.sending import packed
+from bmp_astro.core.supervisor import Supervisor
+from bmp_astro.core.workerprocess import Work, search_path
+
+__all__ = [
+    "NoDaemonPool",
+    "PoolError",
+    "RemoteError",
+    "RemoteTraceback",
+    "SupervisedPool",
+    "TaskMemoryExceeded",
+    "TaskTimeout",
+    "WorkerDied",
+    "WorkerStartError",
+]
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+"""Environment variables from which libraries take their number of threads when they are loaded."""
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class SupervisedPool(Executor):
+    """An executor whose worker processes can die without costing more than their own task.
+
+    - A worker that dies (signal, ``os._exit``) fails the future of its task with `WorkerDied`; one
+      that takes too long with `TaskTimeout`, too much memory with `TaskMemoryExceeded`. Another
+      takes its place, and every other task goes on. Processes that a task started end with their
+      worker, as long as they stayed in its process group.
+    - A function and its arguments are sent by cloudpickle: lambdas and functions of scripts and
+      notebooks work, and no ``__main__`` guard is needed. What cannot be sent is a TypeError of
+      `submit`. Relative file names mean the same as in the caller at the time of `submit`.
+    - An exception of a task arrives as itself when it survives pickling, else as `RemoteError`;
+      so do SystemExit and KeyboardInterrupt, which would stop the caller's program.
+    - Workers take no notice of SIGINT and SIGTERM; they leave when this process is gone, however
+      it went. They are not daemonic: a task may start processes and pools.
+    - Callbacks of futures run in the supervising thread, and hold it up.
+    - At the end of the interpreter a pool that is still open is ended as by `kill`.
+
+    Parameters
+    ----------
+    max_workers : int, optional
+        How many workers; as many as there are cores if None. They start when there is work for
+        them, or by `start`.
+    timeout : float, optional
+        Longest time of a task, in seconds.
+    max_memory : float, optional
+        Most memory of a task, in bytes above what its worker had before; looked at 20 times a
+        second. Pages of files (memory maps) are not counted on Linux, processes that the task
+        started nowhere.
+    threads_per_worker : int, optional
+        How many threads the libraries (BLAS, OpenMP, numba) in a worker use. None: the cores shared
+        among the workers, and no more than the environment variables of this process say.
+    initializer : callable, optional
+        Called in each worker when it starts; one that raises is a worker that cannot start.
+    initargs : tuple, optional
+        The arguments of `initializer`.
+    start_timeout : float, optional
+        How long the start of a worker may take, in seconds.
+
+    Raises
+    ------
+    ValueError
+        When a limit is not above 0.
+    NotImplementedError
+        On Windows.
+
+    Examples
+    --------
+    >>> with SupervisedPool(1) as pool:
+    ...     pool.submit(lambda x: x + 1, 41).result()
+    42
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        timeout: float | None = None,
+        max_memory: float | None = None,
+        threads_per_worker: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        start_timeout: float = 120.0,
+    ) -> None:
+        if sys.platform == "win32":
+            raise NotImplementedError(
+                "SupervisedPool needs inherited pipes and signals, which Windows does not have: "
+                "use executor='thread', or a concurrent.futures.ProcessPoolExecutor"
+            )
+        if max_workers is None:
+            max_workers = available_cores()
+        if threads_per_worker is None:
+            threads_per_worker = _inherited_threads(max(available_cores() // max_workers, 1))
+        for name, value in (
+            ("max_workers", max_workers),
+            ("timeout", timeout),
+            ("max_memory", max_memory),
+            ("threads_per_worker", threads_per_worker),
+            ("start_timeout", start_timeout),
+        ):
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} is {value!r}, expected a number above 0")
+        self.max_workers = max_workers
+        self.timeout = timeout
+        self.max_memory = max_memory
+        initial = b"" if initializer is None else packed(initializer, initargs, {})
+        self._pid = os.getpid()
+        self._supervisor = Supervisor(
+            max_workers, _environment(threads_per_worker), _context(), initial, start_timeout
+        )
+        self._running = False
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """Ask for a call, with the pool's own limits.
+
+        Parameters
+        ----------
+        fn : callable
+            What to call.
+        *args, **kwargs
+            Its arguments.
+
+        Returns
+        -------
+        future : concurrent.futures.Future
+            Its result to be.
+
+        Raises
+        ------
+        TypeError
+            When the function or an argument cannot be sent.
+        RuntimeError
+            After `shutdown` or `kill`.
+        WorkerStartError
+            When no worker could be started for earlier calls.
+        """
+        return self._submit(packed(fn, args, kwargs), self.timeout, self.max_memory)
+
+    def submit_limited(
+        self,
+        fn: Callable[..., _T],
+        /,
+        *args: Any,
+        timeout: float | None,
+        max_memory: float | None,
+    ) -> Future[_T]:
+        """Ask for a call, with limits of its own in place of the pool's.
+
+        Parameters
+        ----------
+        fn : callable
+            What to call.
+        *args
+            Its arguments.
+        timeout : float or None
+            Its longest time, in seconds, from when a worker gets it; None for no limit.
+        max_memory : float or None
+            Its most memory, in bytes; None for no limit.
+
+        Returns
+        -------
+        future : concurrent.futures.Future
+            Its result to be.
+
+        Raises
+        ------
+        TypeError, RuntimeError, WorkerStartError
+            As `submit`.
+        """
+        return self._submit(packed(fn, args, {}), timeout, max_memory)
+
+    def start(self) -> None:
+        """Start all workers now, without waiting for them, and keep their number from then on."""
+        self._supervisor.at_least = self.max_workers
+        with self._supervisor.lock:
+            self._check_open()
+            self._run()
+        self._supervisor.wake()
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the present workers."""
+        return self._supervisor.pids
+
+    def cancel_pending(self) -> None:
+        """Cancel every call that no worker has got yet; may be called by a signal handler."""
+        self._supervisor.cancelling = True
+        self._supervisor.wake()
+
+    def kill(self, wait: bool = True) -> None:
+        """End everything at once: cancel what waits, and fail what runs with `WorkerDied`.
+
+        Parameters
+        ----------
+        wait : bool, optional
+            Whether to return only when the workers are gone. A signal handler must give False.
+        """
+        self._supervisor.killing = True
+        self._supervisor.wake()
+        if wait and self._running:
+            self._supervisor.join()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls, and let the workers leave when they have done what there is.
+
+        Parameters
+        ----------
+        wait : bool, optional
+            Whether to return only when the workers are gone.
+        cancel_futures : bool, optional
+            Whether to cancel the calls that no worker has got yet.
+        """
+        if os.getpid() != self._pid:
+            return
+        with self._supervisor.lock:
+            self._supervisor.closing = True
+        if cancel_futures:
+            self._supervisor.cancelling = True
+        self._supervisor.wake()
+        if wait and self._running:
+            self._supervisor.join()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Shut down; when the program is being interrupted, without what has not begun."""
+        interrupted = kind is not None and not issubclass(kind, Exception)
+        self.shutdown(wait=True, cancel_futures=interrupted)
+
+    def _submit(self, body: bytes, timeout: float | None, max_memory: float | None) -> Future[Any]:
+        work = Work(Future(), body, _context(), timeout, max_memory)
+        with self._supervisor.lock:
+            self._check_open()
+            self._supervisor.pending.append(work)
+            self._run()
+        self._supervisor.wake()
+        return work.future
+
+    def _check_open(self) -> None:
+        supervisor = self._supervisor
+        if os.getpid() != self._pid:
+            raise RuntimeError("a pool cannot be used in a process forked from the one it is of")
+        if supervisor.broken is not None:
+            raise supervisor.broken
+        if supervisor.closing or supervisor.killing or supervisor.finished:
+            raise RuntimeError("cannot submit: the pool is shut down")
+
+    def _run(self) -> None:
+        """Start the supervising thread, the first time."""
+        if not self._running:
+            self._running = True
+            self._supervisor.start()
+            # The thread knows nothing of the pool: one that nobody refers to any more closes.
+            weakref.finalize(self, _close, self._supervisor, self._pid).atexit = False
+            atexit.register(_kill, weakref.ref(self._supervisor), self._pid)
+
+
+def _close(supervisor: Supervisor, pid: int) -> None:
+    if os.getpid() == pid:
+        supervisor.closing = True
+        supervisor.wake()
+
+
+def _kill(reference: "weakref.ref[Supervisor]", pid: int) -> None:
+    supervisor = reference()
+    if supervisor is not None and os.getpid() == pid:
+        supervisor.killing = True
+        supervisor.wake()
+        supervisor.join()
+
+
+def _context() -> bytes:
+    """Return the working directory and search path of a call made now, as a worker takes them."""
+    try:
+        folder = os.getcwd()
+    except OSError:
+        folder = None
+    return _context_of(folder, tuple(sys.path))
+
+
+@functools.lru_cache(maxsize=8)
+def _context_of(folder: str | None, path: tuple[str, ...]) -> bytes:
+    return pickle.dumps((folder, search_path()))
+
+
+def _environment(threads: int) -> Mapping[str, str]:
+    """Return the environment of a worker whose libraries use that many threads."""
+    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+
+
+def _inherited_threads(threads: int) -> int:
+    """Return a number of threads no larger than what the environment of this process says."""
+    given = [os.environ.get(name, "") for name in THREAD_VARIABLES]
+    return min([threads, *(int(text) for text in given if text.isdigit() and int(text) > 0)])
