@@ -1,0 +1,206 @@
+"""Names of output files, and files that are complete under their final name."""
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+OUTNAME_APPEND = "_bmp"
+_COMPRESSED = (".gz", ".fz", ".bz2", ".xz", ".zst", ".z")
+_INNER_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}$")
+_TEMPORARY = re.compile(r"^\..*\.[0-9a-f]{12}\.bmptmp(\..*)?$", re.DOTALL)
+
+
+def leaves(in_name: Any) -> Iterator[str]:
+    """Yield the file names of an input: itself, or those of a (nested) list."""
+    if isinstance(in_name, str | os.PathLike):
+        yield os.fsdecode(in_name)
+    elif isinstance(in_name, list | tuple):
+        for part in in_name:
+            yield from leaves(part)
+    else:
+        yield str(in_name)
+
+
+def split_suffix(name: str) -> tuple[str, str]:
+    """Split a base name before its suffix, which may be double.
+
+    Parameters
+    ----------
+    name : str
+        A file name without its directory.
+
+    Returns
+    -------
+    (stem, suffix) : tuple of str
+
+    Examples
+    --------
+    >>> split_suffix("m31.fits.gz"), split_suffix("night.tar.gz"), split_suffix("m31.0012.fit")
+    (('m31', '.fits.gz'), ('night', '.tar.gz'), ('m31.0012', '.fit'))
+    """
+    stem, suffix = os.path.splitext(name)
+    if suffix.lower() in _COMPRESSED:
+        inner = _INNER_SUFFIX.search(stem)
+        if inner is not None and inner.start() > 0:
+            return stem[: inner.start()], inner.group() + suffix
+    return stem, suffix
+
+
+def outname_creator(
+    in_name: Any,
+    data: Any = None,
+    meta: Mapping[str, Any] | None = None,
+    outdir: str | os.PathLike[str] | None = None,
+    outname_append: str = OUTNAME_APPEND,
+    outname: str | os.PathLike[str] | None = None,
+    **kwargs: Any,
+) -> str:
+    """Make an output name from an input name.
+
+    Parameters
+    ----------
+    in_name : str, path or (nested) list of them
+        The input; of a list, the first one gives the name.
+    data : any
+        Not used; here for functions that replace this one.
+    meta : mapping, optional
+        Its keys ``outdir``, ``outname_append`` and ``outname``, where present, win over the
+        parameters.
+    outdir : str or path, optional
+        The output directory; `None` is the current one.
+    outname_append : str
+        What is put between the name and its suffix: ``m31.fits.gz`` becomes ``m31_bmp.fits.gz``.
+    outname : str or path, optional
+        The whole name, relative to ``outdir`` if that is given; `None` makes one from ``in_name``.
+    **kwargs
+        Not used.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> outname_creator("raw/m31.fits.gz", outdir="reduced")
+    'reduced/m31_bmp.fits.gz'
+    >>> outname_creator(["a.fits", "b.fits"], meta={"outname": "ab.fits"}, outdir="reduced")
+    'reduced/ab.fits'
+    """
+    told = {} if meta is None else meta
+    outdir = told.get("outdir", outdir)
+    outname_append = told.get("outname_append", outname_append)
+    outname = told.get("outname", outname)
+    if outname is not None:
+        return os.fspath(outname) if outdir is None else os.path.join(outdir, outname)
+    first = next(leaves(in_name), None)
+    if first is None:
+        raise ValueError("the input is an empty list: set meta['outname'] to name its output")
+    stem, suffix = split_suffix(os.path.basename(first))
+    directory = os.getcwd() if outdir is None else outdir
+    return os.path.join(directory, f"{stem}{outname_append}{suffix}")
+
+
+def temporary_beside(final: str) -> str:
+    """Return a new name in the same directory, hidden, with the same suffixes."""
+    directory, name = os.path.split(final)
+    stem, suffix = split_suffix(name)
+    return os.path.join(directory, f".{stem[:100]}.{secrets.token_hex(6)}.bmptmp{suffix}")
+
+
+def is_temporary(name: str | os.PathLike[str]) -> bool:
+    """Tell whether a name is one that `temporary_beside` makes."""
+    return _TEMPORARY.match(os.path.basename(os.fspath(name))) is not None
+
+
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove a file or a directory tree, if it is there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    Path(path).unlink(missing_ok=True)
+
+
+def sweep(directory: str | os.PathLike[str]) -> list[str]:
+    """Remove the temporaries that dead runs left in a directory.
+
+    Parameters
+    ----------
+    directory : str or path
+        Only files directly in it are looked at; it need not exist.
+
+    Returns
+    -------
+    list of str
+        What was removed.
+    """
+    try:
+        stale = [entry.path for entry in os.scandir(directory) if is_temporary(entry.name)]
+    except OSError:
+        return []
+    for path in stale:
+        remove(path)
+    return stale
+
+
+def write_beside(write: Callable[[str], Any], final: str) -> Any:
+    """Have a file written under a temporary name, and rename it when that name comes back.
+
+    Parameters
+    ----------
+    write : callable
+        Called with the temporary name; returns the name of what it wrote.
+    final : str
+        The name that a complete file is to have.
+
+    Returns
+    -------
+    str or None
+        ``final`` when the temporary name came back; any other name as it is; `None` when nothing
+        was written.
+
+    Raises
+    ------
+    RuntimeError
+        If a file was written but its name did not come back.
+    """
+    temporary = temporary_beside(final)
+    try:
+        name = write(temporary)
+        if name is None:
+            if os.path.lexists(temporary):
+                raise RuntimeError(
+                    "file_write wrote a file but returned None: it must return the name that it "
+                    "was given, which says that the file is complete"
+                )
+            return None
+        if os.fspath(name) != temporary:
+            return os.fspath(name)
+        if os.path.lexists(temporary):
+            os.replace(temporary, final)
+        return final
+    finally:
+        remove(temporary)
+
+
+def real(path: str | os.PathLike[str]) -> str:
+    """Return the path by which two names of one file are seen to be the same."""
+    return os.path.realpath(os.fspath(path))
+
+
+def refused_input(in_name: Any, outname: str) -> ValueError:
+    """Return the error for an output that would overwrite an input."""
+    return ValueError(
+        f"the output of {in_name} would overwrite the input {outname}: give an outdir, or an "
+        "outname_append that is not empty"
+    )
+
+
+def refuse_inputs(in_name: Any, outname: str, protected: frozenset[str]) -> None:
+    """Raise ValueError when an output name is one of the run's inputs."""
+    path = real(outname)
+    if path in protected or any(path == real(leaf) for leaf in leaves(in_name)):
+        raise refused_input(in_name, outname)

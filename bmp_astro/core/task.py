@@ -1,0 +1,210 @@
+"""What runs around a task in any worker, the same in every executor."""
+
+import logging
+import os
+import pickle
+import socket
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import cloudpickle
+
+from .context import TaskRecord, capturing_logs, recording
+from .outcome import Rejected
+from .resources import peak_memory, reset_peak_memory
+from .shipping import NotVisible, Shipped, receive
+
+_LARGEST_EXCEPTION = 1_000_000
+Home = tuple[str, int]
+
+
+class StopNow(BaseException):
+    """Ends a task that runs in the parent itself, when the run is to end at once."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all tasks of a run share.
+
+    Parameters
+    ----------
+    pipe : object
+        Has ``file_process(in_name, **control)``.
+    control : dict
+        The control stream given to `pipeline`.
+    protected : frozenset of str
+        Real paths of the inputs, which no output may have.
+    claims : str or None
+        The folder in which output names are claimed.
+    home : (str, int)
+        Host and process id of the parent.
+    log_level : int
+        The parent's level of logging.
+    """
+
+    pipe: Any
+    control: dict[str, Any]
+    protected: frozenset[str] = frozenset()
+    claims: str | None = None
+    home: Home = ("", 0)
+    log_level: int = logging.WARNING
+
+
+@dataclass
+class Report:
+    """What a worker tells of a task, in plain values that any executor can carry.
+
+    ``value`` is the pair, pickled where the task ran in another process. ``error`` is the
+    pickled exception, where it can be had back. ``fatal`` says that no other task can do better,
+    ``unseen`` that the worker could not see the control data.
+    """
+
+    status: str = ""
+    value: Any = None
+    step: str = ""
+    message: str = ""
+    traceback: str = ""
+    error: bytes | None = None
+    errno: int | None = None
+    seconds: float = 0.0
+    peak_memory: int | None = None
+    worker: str = ""
+    warnings: list[str] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    fatal: bool = False
+    unseen: bool = False
+
+
+def here() -> Home:
+    """Return host and process id."""
+    return (socket.gethostname(), os.getpid())
+
+
+def run_task(job: Job | Shipped, in_name: Any) -> Report:
+    """Run one task and report on it, whatever happens in it.
+
+    Parameters
+    ----------
+    job : Job or Shipped
+        What all tasks share, as it is (in the parent) or as shipped.
+    in_name : any
+        The input.
+
+    Returns
+    -------
+    Report
+    """
+    report = Report(worker="{}:{}".format(*here()))
+    started = time.perf_counter()
+    try:
+        known = receive(job) if isinstance(job, Shipped) else job
+    except NotVisible as error:
+        report.unseen, report.message = True, str(error)
+        return report
+    except BaseException as error:
+        _blame(report, error)
+        report.message = f"the worker cannot load the pipe: {report.message}"
+        report.fatal = True
+        return report
+    away = known.home != here()
+    record = TaskRecord(
+        protected=known.protected, claims=known.claims, forward=[] if away else None
+    )
+    with recording(record), _surroundings(known, record, report, away):
+        _attempt(known, in_name, record, report)
+    if away:
+        _seal(report)
+    report.seconds = time.perf_counter() - started
+    report.warnings = record.warnings
+    report.records = [] if record.forward is None else record.forward
+    return report
+
+
+def _attempt(job: Job, in_name: Any, record: TaskRecord, report: Report) -> None:
+    """Process the input; put into the report what came of it."""
+    try:
+        outname, meta = job.pipe.file_process(in_name, **job.control)
+    except StopNow:
+        raise
+    except Rejected as reason:
+        report.status, report.value = "rejected", (None, {})
+        report.step, report.message = record.step, str(reason)
+        return
+    except BaseException as error:
+        _blame(report, error)
+        report.step = record.step
+        return
+    status = record.status
+    if not status:  # a file_process of the user's own
+        status = "rejected" if outname is None and len(meta) == 0 else "done"
+    report.status, report.message = status, record.message
+    report.step = record.step if status == "rejected" else ""
+    report.value = (None if outname is None else os.fspath(outname), meta)
+
+
+def _blame(report: Report, error: BaseException) -> None:
+    """Put an error into a report: always as text, and itself where it survives pickling."""
+    report.status, report.value = "failed", (None, {})
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its message cannot be had)"
+    report.message = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    try:
+        report.traceback = "".join(traceback.format_exception(error))
+    except Exception:
+        report.traceback = report.message
+    report.errno = error.errno if isinstance(error, OSError) else None
+    try:
+        sent = cloudpickle.dumps(error)
+        if len(sent) <= _LARGEST_EXCEPTION and isinstance(pickle.loads(sent), BaseException):
+            report.error = sent
+    except Exception:
+        report.error = None
+
+
+def _seal(report: Report) -> None:
+    """Pickle the pair here, so that one that cannot be pickled costs only its own row."""
+    try:
+        report.value = cloudpickle.dumps(report.value)
+    except BaseException as error:
+        meta = report.value[1]
+        culprits = [key for key in meta if not _can_travel(meta[key])]
+        _blame(report, error)
+        report.message = f"the metadata {culprits} cannot be pickled: {report.message}"
+        report.value = cloudpickle.dumps(report.value)
+
+
+def _can_travel(value: Any) -> bool:
+    try:
+        cloudpickle.dumps(value)
+    except Exception:
+        return False
+    return True
+
+
+@contextmanager
+def _surroundings(job: Job, record: TaskRecord, report: Report, away: bool) -> Iterator[None]:
+    """Capture logs and, in a worker process of its own, warnings and peak memory."""
+    if not away:
+        yield
+        return
+    with capturing_logs():
+        if threading.current_thread() is not threading.main_thread():
+            yield  # warnings and memory belong to the whole process
+            return
+        logging.getLogger().setLevel(job.log_level)
+        counts = reset_peak_memory()
+        before = peak_memory()
+        with warnings.catch_warnings(record=True) as caught:
+            yield
+        for warning in caught:
+            record.warnings.append(f"{warning.category.__name__}: {warning.message}")
+        if counts:
+            report.peak_memory = max(peak_memory() - before, 0)
