@@ -3,7 +3,7 @@
 It needs matplotlib, which ``pip install bmp_astro[report]`` brings; it is imported when called.
 """
 
-from bmp_astro.report.page import write_report
-from bmp_astro.report.picture import before_after
+from .page import write_report
+from .picture import before_after
 
 __all__ = ["before_after", "write_report"]

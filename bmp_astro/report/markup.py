@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from bmp_astro.report.rows import Row, first, number, shown, unit_text
+from .rows import Row, first, number, shown, unit_text
 
 
 def plural(n: int, noun: str) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from bmp_astro.report.markup import plural
-from bmp_astro.report.rows import MADE, Row, shown, status
-from bmp_astro.report.thumbnails import read_image, thumbnail
+from .markup import plural
+from .rows import MADE, Row, shown, status
+from .thumbnails import read_image, thumbnail
 
 _SIZE = 420  # pixel
 _UNITS = {"adu": "adu", "electron": "e⁻", "1": ""}
@@ -52,7 +52,7 @@ def _rank(path: Path) -> int:
 def _read(path: Path, anchor: str) -> Master:
     try:
         image, header = read_image(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         return Master(path.name, anchor, "", (), str(error))
     return Master(path.name, anchor, thumbnail(image, _SIZE), _facts(image, header))
 

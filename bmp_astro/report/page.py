@@ -7,12 +7,12 @@ from pathlib import Path
 
 from astropy.table import QTable, Table
 
-from bmp_astro.report import sections
-from bmp_astro.report.markup import plural
-from bmp_astro.report.masters import read_masters
-from bmp_astro.report.picture import require_matplotlib
-from bmp_astro.report.rows import Row, as_rows, first, start_time
-from bmp_astro.report.style import STYLE
+from . import sections
+from .markup import plural
+from .masters import read_masters
+from .picture import require_matplotlib
+from .rows import Row, as_rows, first, start_time
+from .style import STYLE
 
 
 def write_report(outdir: str | Path, table: Table | None = None) -> Path:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bmp_astro.report.thumbnails import read_image, shrink, stretch
+from .thumbnails import read_image, shrink, stretch
 
 _WIDTH = 12.6  # inch
 
@@ -46,7 +46,9 @@ def before_after(
     ImportError
         If matplotlib is not installed.
     OSError
-        If a file is unreadable or holds no image.
+        If a file cannot be read.
+    ValueError
+        If it holds no two-dimensional image.
     """
     require_matplotlib()
     from matplotlib.figure import Figure

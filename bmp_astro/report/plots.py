@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from bmp_astro.report.rows import (
+from .rows import (
     FRAME_TYPES,
     Row,
     filter_name,

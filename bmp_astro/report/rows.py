@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
@@ -60,9 +60,7 @@ def number(value: Any) -> float | None:
 def unit_text(values: Iterable[Any]) -> str:
     """Return the unit of the first quantity among some values, as one would write it."""
     unit = next((value.unit for value in values if isinstance(value, Quantity)), None)
-    if unit is None:
-        return ""
-    return {"deg_C": "°C", "electron": "e⁻", "adu": "adu"}.get(unit.to_string(), f"{unit:unicode}")
+    return "" if unit is None else f"{unit:unicode}"
 
 
 def shown(value: Any, style: str = "") -> str:
@@ -96,9 +94,9 @@ def filter_name(row: Row) -> str:
 
 
 def start_time(row: Row) -> datetime | None:
-    """Return when the exposure began, or None if the row does not say so readably."""
-    text = str(first(row, ("DATE-OBS", "date_obs")) or "")
+    """Return when the exposure began (UT), or None if the row does not say so readably."""
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
+        time = datetime.fromisoformat(shown(first(row, ("DATE-OBS", "date_obs"))))
     except ValueError:
         return None
+    return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path, PurePath
 
-from bmp_astro.report.markup import Column, cell, grid, head_cell, plural, table
-from bmp_astro.report.masters import Master, master_figure
-from bmp_astro.report.plots import trend_figures
-from bmp_astro.report.rows import (
+from .markup import Column, cell, grid, head_cell, plural, table
+from .masters import Master, master_figure
+from .plots import trend_figures
+from .rows import (
     FRAME_TYPES,
     MADE,
     Row,
@@ -19,7 +19,7 @@ from bmp_astro.report.rows import (
     start_time,
     status,
 )
-from bmp_astro.report.thumbnails import read_image, thumbnail
+from .thumbnails import read_image, thumbnail
 
 MAX_PICTURES = 60  # of lights: beyond, the page would be too heavy to open
 
@@ -80,14 +80,14 @@ def attention(rows: Sequence[Row]) -> str:
     noted = [row for row in rows if "warnings" in row]
     parts = []
     if bad:
-        parts.append(f"<h3>Not used</h3>{table((_FILE, _TYPE, _STATUS, _STEP, _MESSAGE), bad)}")
+        parts.append(f"<h3>Not used</h3>{table((_FILE, _STATUS, _MESSAGE, _TYPE, _STEP), bad)}")
     if alarmed:
         alarms = Column("Alarm", ("alarms",), css="message")
-        parts.append(f"<h3>Alarms</h3>{table((_FILE, _TYPE, _STATUS, alarms), alarmed)}")
+        parts.append(f"<h3>Alarms</h3>{table((_FILE, _STATUS, alarms, _TYPE), alarmed)}")
     if noted:
         parts.append(f"<details><summary>{plural(len(noted), 'file')} with notes</summary>")
         notes = Column("Notes", ("warnings",), css="message")
-        parts.append(f"{table((_FILE, _TYPE, notes), noted)}</details>")
+        parts.append(f"{table((_FILE, notes, _TYPE), noted)}</details>")
     if not parts:
         return ""
     return f"<section class=attention><h2>Needs attention</h2>{''.join(parts)}</section>"
@@ -179,8 +179,8 @@ def _picture(row: Row, outdir: Path) -> str:
     path = next((place for place in places if place.is_file()), name)
     try:
         image, _ = read_image(path)
-    except OSError as error:
-        return f"<span class=quiet>no picture: {escape(error.strerror or str(error))}</span>"
+    except (OSError, ValueError) as error:
+        return f"<span class=quiet>no picture: {escape(str(error))}</span>"
     alt = escape(f"{path.name} in gray, zscale")
     return f'<img src="{thumbnail(image, _THUMBNAIL)}" alt="{alt}">'
 

@@ -50,7 +50,7 @@ tbody th { font-weight: 600; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .file, .time { white-space: nowrap; }
 .time { font-variant-numeric: tabular-nums; }
-.message { min-width: 18rem; overflow-wrap: anywhere; }
+.message { min-width: 15rem; overflow-wrap: anywhere; }
 .lights td, .lights th { vertical-align: middle; }
 .lights img { width: 150px; max-width: none; }
 .lights small { display: block; color: var(--quiet); white-space: nowrap; }

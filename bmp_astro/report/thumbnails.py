@@ -8,20 +8,13 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
+from ..fits import open_frame
+
 
 def read_image(path: str | Path) -> tuple[np.ndarray, fits.Header]:
-    """Return the first two-dimensional image of a file, and its header.
-
-    Raises
-    ------
-    OSError
-        If the file is unreadable or holds no image.
-    """
-    with fits.open(path, memmap=False) as hdus:
-        for hdu in hdus:
-            if hdu.is_image and hdu.header.get("NAXIS") == 2:
-                return np.asarray(hdu.data, dtype=np.float32), hdu.header
-    raise OSError(f"{Path(path).name} holds no two-dimensional image")
+    """Return the pixels of a frame, float32, and its header."""
+    with open_frame(path) as frame:
+        return frame.rows(0, frame.shape[0]).astype(np.float32), frame.header
 
 
 def shrink(image: np.ndarray, size: int) -> np.ndarray:

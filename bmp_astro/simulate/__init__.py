@@ -8,10 +8,10 @@ files are among them, as in any night. Equal seeds give equal files, byte for by
 Arrays have shape ``(ny, nx)``; coordinates are 0-based pixels, as in ``array[y, x]``.
 """
 
-from bmp_astro.simulate.detector import Detector, make_detector, simulate_frame
-from bmp_astro.simulate.frame import SimulatedFrame
-from bmp_astro.simulate.night import SimulatedNight, simulate_night
-from bmp_astro.simulate.sky import cosmic_ray_tracks, make_stars, star_image
+from .detector import Detector, make_detector, simulate_frame
+from .frame import SimulatedFrame
+from .night import SimulatedNight, simulate_night
+from .sky import cosmic_ray_tracks, make_stars, star_image
 
 __all__ = [
     "Detector",

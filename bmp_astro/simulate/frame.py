@@ -10,8 +10,8 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.time import Time
 
-from bmp_astro.simulate.detector import PEDESTAL, SATURATION, Detector, simulate_frame
-from bmp_astro.simulate.sky import cosmic_ray_tracks, star_image
+from .detector import PEDESTAL, SATURATION, Detector, simulate_frame
+from .sky import cosmic_ray_tracks, star_image
 
 PIXEL_SCALE = 0.8 / 3600  # degree
 CENTER = (132.85, 11.81)  # right ascension and declination, degree

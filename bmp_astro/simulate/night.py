@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from bmp_astro.simulate.detector import Detector, make_detector
-from bmp_astro.simulate.frame import (
+from .detector import Detector, make_detector
+from .frame import (
     LEAK,
     SATURATED,
     TRUNCATED,
@@ -18,7 +18,7 @@ from bmp_astro.simulate.frame import (
     scene,
     write_raw,
 )
-from bmp_astro.simulate.sky import make_stars
+from .sky import make_stars
 
 READOUT = 12  # s
 

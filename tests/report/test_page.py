@@ -178,7 +178,9 @@ def test_trends_are_drawn_only_of_what_was_measured_twice(outdir, parse):
 
 
 def test_a_product_that_is_gone_or_broken_is_said(outdir, parse):
-    (outdir / "lights" / "light-1_reduced.fits").write_bytes(b"")
+    product = outdir / "lights" / "light-1_reduced.fits"
+    product.unlink()
+    fits.HDUList([fits.PrimaryHDU()]).writeto(product)
     (outdir / "masters" / "master_bias.fits").unlink()
     (outdir / "masters" / "master_flat_V.fits").write_text("nonsense")
     page = parse(write_report(outdir))

@@ -55,8 +55,10 @@ def test_a_bad_pixel_does_not_spoil_the_contrast():
     assert gray.std() > 20
 
 
-def test_a_file_without_an_image_says_so(tmp_path):
-    path = tmp_path / "table.fits"
-    fits.HDUList([fits.PrimaryHDU()]).writeto(path)
-    with pytest.raises(OSError, match=r"table\.fits holds no two-dimensional image"):
-        read_image(path)
+def test_integers_of_a_raw_frame_are_read_as_they_are_meant(tmp_path):
+    pixels = np.array([[0, 40_000], [65_535, 1]], dtype=np.uint16)
+    fits.writeto(tmp_path / "raw.fit", pixels)
+    image, header = read_image(tmp_path / "raw.fit")
+    np.testing.assert_array_equal(image, pixels)
+    assert image.dtype == np.float32
+    assert header["NAXIS"] == 2
