@@ -1,1 +1,32 @@
 """The steps of a calibration: plain functions from CCDData to CCDData."""
+
+from .bias import subtract_bias
+from .calibrate import calibrate
+from .cosmicray import remove_cosmic_rays
+from .dark import subtract_dark
+from .flat import divide_flat
+from .gain import correct_gain
+from .header import header_to_meta
+from .mask import mask_bad_pixels, mask_saturated
+from .overscan import subtract_overscan
+from .single import as_single
+from .statistics import image_statistics
+from .trim import trim
+from .uncertainty import create_uncertainty
+
+__all__ = [
+    "as_single",
+    "calibrate",
+    "correct_gain",
+    "create_uncertainty",
+    "divide_flat",
+    "header_to_meta",
+    "image_statistics",
+    "mask_bad_pixels",
+    "mask_saturated",
+    "remove_cosmic_rays",
+    "subtract_bias",
+    "subtract_dark",
+    "subtract_overscan",
+    "trim",
+]

@@ -1,0 +1,215 @@
+"""The whole calibration of a frame, in one pass over its pixels."""
+
+import logging
+import os
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import CCDData
+
+from ..fits import Instrument, MaskBit, find_instrument
+from ..fits.section import Section
+from .bias import bias_terms
+from .dark import dark_terms
+from .facts import find_gain, find_read_noise, find_section
+from .flat import flat_terms
+from .gain import gain_terms
+from .image import remade, run
+from .mask import known_saturation
+from .master import Master, open_bad_pixels, open_master
+from .overscan import OverscanLevel, frame_level
+from .provenance import (
+    record_light,
+    record_overscan,
+    record_read_noise,
+    record_saturation,
+    why_not_raw,
+)
+from .trim import cut
+from .uncertainty import level_variance
+
+logger = logging.getLogger(__name__)
+
+
+def calibrate(
+    ccd: CCDData,
+    master_bias: str | os.PathLike | CCDData | None = None,
+    master_dark: str | os.PathLike | CCDData | None = None,
+    master_flat: str | os.PathLike | CCDData | None = None,
+    bad_pixel_mask: str | os.PathLike | CCDData | np.ndarray | None = None,
+    instrument: Any = None,
+    overscan_section: str | Section | None = None,
+    overscan_axis: int | None = None,
+    overscan_method: str = "polynomial",
+    overscan_order: int = 2,
+    overscan_sigma: float = 3.0,
+    overscan_iterations: int = 1,
+    overscan_skip: int | tuple[int, int] = 0,
+    trim_section: str | Section | None = None,
+    dark_scale: bool | float | None = None,
+    gain: u.Quantity | float | None = None,
+    read_noise: u.Quantity | float | None = None,
+    flat_min: float = 0.1,
+    saturation: u.Quantity | float | None = None,
+    **kwargs: Any,
+) -> CCDData:
+    """Calibrate a raw frame: what the steps do one after the other, in one pass.
+
+    The order is: saturated pixels are masked; overscan; trim; bias; uncertainty; dark; gain;
+    flat. Only the masters that are given are applied; overscan and trim only where there are
+    sections; without a gain the frame stays in adu; without gain and read noise it has no
+    uncertainty, which is noted.
+
+    Parameters
+    ----------
+    ccd : `~astropy.nddata.CCDData`
+        The raw frame, ``(ny, nx)``. It is not changed. An uncertainty that it has is propagated.
+    master_bias, master_dark, master_flat : path-like or `~astropy.nddata.CCDData`, optional
+        The masters, trimmed; bias and dark in adu, the flat without unit and normalized.
+    bad_pixel_mask : path-like, `~astropy.nddata.CCDData` or `~numpy.ndarray`, optional
+        Not 0 (true) where a pixel is bad, of the shape of the raw or of the trimmed frame.
+    instrument : Instrument or str, optional
+        Where the header keeps its facts; by default chosen by the header.
+    overscan_section, overscan_axis, overscan_method, overscan_order, overscan_sigma, \
+overscan_iterations, overscan_skip
+        See `subtract_overscan`.
+    trim_section
+        See `trim`.
+    dark_scale
+        See `subtract_dark`.
+    gain
+        See `correct_gain`.
+    read_noise
+        See `create_uncertainty`.
+    flat_min
+        See `divide_flat`.
+    saturation
+        See `mask_saturated`.
+    **kwargs
+        Not used.
+
+    Returns
+    -------
+    `~astropy.nddata.CCDData`
+        The calibrated frame, float32, in electron (or adu), with a
+        `~astropy.nddata.StdDevUncertainty` and mask bits in ``flags``.
+
+    Raises
+    ------
+    ValueError
+        As the steps do: what does not fit, and what would be applied twice.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import CCDData
+    >>> from bmp_astro.steps.calibrate import calibrate
+    >>> raw = CCDData(np.array([[1100, 65535]], dtype=np.uint16), unit="adu")
+    >>> bias = CCDData(np.full((1, 2), 1000.0), unit="adu")
+    >>> flat = CCDData(np.array([[0.5, 1.0]]), unit="")
+    >>> ccd = calibrate(raw, master_bias=bias, master_flat=flat, gain=2.0, read_noise=5.0,
+    ...                 saturation=60000)
+    >>> ccd.data, ccd.mask
+    (array([[   400., 129070.]], dtype=float32), array([[False,  True]]))
+    >>> print(ccd.unit, ccd.header["CALSTAT"])
+    electron BF
+    """
+    instrument = find_instrument(instrument, ccd.header)
+    frame = remade(ccd)
+    parts = [_saturation_terms(frame, saturation, instrument)]
+    section = find_section(ccd, "overscan_section", overscan_section, instrument)
+    window = find_section(ccd, "trim_section", trim_section, instrument)
+    level = None
+    if section is not None:
+        level = frame_level(
+            ccd.data,
+            section,
+            overscan_axis,
+            method=overscan_method,
+            order=overscan_order,
+            sigma=overscan_sigma,
+            iterations=overscan_iterations,
+            skip=overscan_skip,
+        )
+        record_overscan(frame.header, level.level, level.variance)
+    if window is not None:
+        frame = cut(frame, window, instrument)
+    parts.append(_level_terms(frame, level, window))
+    parts.append(_flag_terms(frame, bad_pixel_mask, ccd.shape, window))
+    bias = None if master_bias is None else open_master(master_bias, "bias", frame)
+    if bias is not None:
+        parts.append(bias_terms(frame, bias))
+    gain = find_gain(frame, gain, instrument)
+    parts.append(_noise_terms(frame, gain, read_noise, bias, instrument))
+    if master_dark is not None:
+        dark = open_master(master_dark, "dark", frame)
+        parts.append(dark_terms(frame, dark, dark_scale, bias, instrument))
+    if gain is not None:
+        parts.append(gain_terms(frame, gain, instrument))
+    if master_flat is not None:
+        parts.append(flat_terms(frame, open_master(master_flat, "flat", frame), flat_min))
+    record_light(frame.header, instrument)
+    return run(frame, *parts, unit=frame.unit if gain is None else u.electron)
+
+
+def _saturation_terms(frame: CCDData, saturation: Any, instrument: Instrument) -> dict[str, Any]:
+    """Return the level of saturation where the frame is raw and it is known."""
+    reason = why_not_raw(frame)
+    if reason:
+        if saturation is not None:
+            logger.warning("saturated pixels are not looked for: not a raw frame (%s)", reason)
+        return {}
+    level = known_saturation(frame, saturation, instrument)
+    if level is None:
+        return {}
+    record_saturation(frame.header, level)
+    return {"saturation": level}
+
+
+def _level_terms(
+    frame: CCDData, level: OverscanLevel | None, window: Section | None
+) -> dict[str, Any]:
+    """Return the overscan level in the window, and the variance that it leaves in the frame."""
+    if level is None:  # if subtracted earlier, an uncertainty that is there has it
+        return {} if frame.uncertainty is not None else {"level_variance": level_variance(frame)}
+    values = level.level
+    if window is not None:  # of (ny, 1) or (1, nx), the axis that has a level for each
+        values = values[
+            tuple(
+                slice(None) if n == 1 else part
+                for n, part in zip(values.shape, window, strict=True)
+            )
+        ]
+    return {"level": values, "level_variance": level_variance(frame)}
+
+
+def _flag_terms(
+    frame: CCDData, bad_pixel_mask: Any, raw_shape: tuple[int, int], window: Section | None
+) -> dict[str, Any]:
+    """Return the flags to begin with: those of the bad pixels, or none set."""
+    if bad_pixel_mask is None:
+        return {"flags": np.zeros(frame.shape, np.uint8)}
+    bad = open_bad_pixels(bad_pixel_mask, frame.shape, raw_shape)
+    if bad.shape != frame.shape:
+        bad = bad[window]
+    return {"flags": bad * np.uint8(MaskBit.BAD_PIXEL)}
+
+
+def _noise_terms(
+    frame: CCDData, gain: Any, read_noise: Any, bias: Master | None, instrument: Instrument
+) -> dict[str, Any]:
+    """Return the read noise where an uncertainty is to be made and can be; else note why not."""
+    if frame.uncertainty is not None:
+        return {}
+    if gain is None:
+        logger.warning("no uncertainty, and pixels stay in adu: no gain is given or in the header")
+        return {}
+    noise, source = find_read_noise(frame, read_noise, gain, instrument, bias)
+    if noise is None:
+        logger.warning(
+            "no uncertainty: no read noise is given, in the header, or measured for the master bias"
+        )
+        return {}
+    record_read_noise(frame.header, noise, source)
+    return {"read_noise": noise}

@@ -1,0 +1,118 @@
+"""Facts of a frame: as given, else as the header says through the instrument, else absent."""
+
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import CCDData
+
+from ..fits import find_instrument, parse_section
+from ..fits.section import Section
+from .master import Master
+
+GAIN_UNIT = u.electron / u.adu
+
+
+def fact_of(ccd: CCDData, fact: str, instrument: Any = None) -> Any:
+    """Return what the header says of a fact, or None."""
+    return find_instrument(instrument, ccd.header).value(fact, ccd.header)
+
+
+def required(value: Any, what: str, keyword: str) -> Any:
+    """Return the value, or raise an error that says how to give it."""
+    if value is None:
+        raise ValueError(
+            f"the {what} is unknown: neither given nor in the header; give {keyword}=, or an "
+            "instrument that knows it"
+        )
+    return value
+
+
+def find_gain(ccd: CCDData, gain: Any, instrument: Any = None) -> Any:
+    """Return electron per unit of the frame (a number, or an array given as such), or None."""
+    if ccd.unit == u.electron:
+        return 1.0
+    if ccd.unit != u.adu:
+        raise ValueError(f"the frame is in {ccd.unit} but must be in adu (or electron)")
+    if gain is None:
+        gain = fact_of(ccd, "gain", instrument)
+    return None if gain is None else _positive(gain, GAIN_UNIT, "gain")
+
+
+def find_read_noise(
+    ccd: CCDData,
+    read_noise: Any,
+    gain: Any,
+    instrument: Any = None,
+    master_bias: Master | None = None,
+) -> tuple[Any, str]:
+    """Return the read noise in electron, or None, and who said so.
+
+    That is "given", "header", or "measured" where a master bias says what was measured on the
+    frames that it was made of.
+    """
+    if read_noise is not None:
+        if isinstance(read_noise, u.Quantity) and read_noise.unit == u.adu:
+            if ccd.unit == u.electron:
+                raise ValueError("the frame is in electron: give read_noise in electron, not adu")
+            read_noise = read_noise.value * required(gain, "gain", "gain") * u.electron
+        return _positive(read_noise, u.electron, "read_noise"), "given"
+    found = fact_of(ccd, "read_noise", instrument)
+    if found is not None:
+        return found.value, str(ccd.header.get("RDNSRC", "header"))
+    if master_bias is not None and master_bias.ccd.header.get("RDNSRC") == "measured":
+        found = fact_of(master_bias.ccd, "read_noise")
+        if found is not None:
+            return found.value, "measured"
+    return None, ""
+
+
+def find_saturation(ccd: CCDData, saturation: Any, instrument: Any = None) -> tuple[Any, str]:
+    """Return the raw level in adu from which a pixel is saturated, or None, and who said so."""
+    if saturation is not None:
+        level = _positive(saturation, u.adu, "saturation")
+        if np.ndim(level):
+            raise ValueError("saturation must be one level for the whole frame, not an array")
+        return level, "given"
+    found = fact_of(ccd, "saturation", instrument)
+    if found is not None:
+        return found.value, "header"
+    if ccd.data.dtype.kind in "iu":
+        return float(np.iinfo(ccd.data.dtype).max), "range"
+    return None, ""
+
+
+def find_section(ccd: CCDData, fact: str, given: Any, instrument: Any = None) -> Section | None:
+    """Return the slices of an ``overscan_section`` or a ``trim_section``, in ascending order."""
+    section = fact_of(ccd, fact, instrument) if given is None else given
+    if section is None:
+        return None
+    slices = parse_section(section) if isinstance(section, str) else section
+    if not (isinstance(slices, tuple) and [type(part) for part in slices] == [slice, slice]):
+        raise TypeError(
+            f"{fact} is {section!r} but must be FITS text like '[1:2048,1:4096]' or a pair of "
+            "slices (y, x)"
+        )
+    return _inside(slices, ccd.shape, fact, section)
+
+
+def _inside(slices: Section, shape: tuple[int, int], fact: str, section: Any) -> Section:
+    """Return the slices without open ends and steps; raise where they leave the frame."""
+    ranges = [range(size)[part] for part, size in zip(slices, shape, strict=True)]
+    for part, size, found in zip(slices, shape, ranges, strict=True):
+        ends = [end for end in (part.start, part.stop) if end is not None]
+        if len(found) == 0 or abs(found.step) != 1 or max(ends, default=0) > size:
+            raise ValueError(f"{fact} {section} does not fit a frame of {shape} (ny, nx)")
+    return tuple(slice(min(found), max(found) + 1) for found in ranges)
+
+
+def _positive(value: Any, unit: u.UnitBase, name: str) -> Any:
+    """Return a bare number (or array) in `unit`; raise where it makes no sense."""
+    try:
+        bare = value.to_value(unit) if isinstance(value, u.Quantity) else value
+        bare = np.asarray(bare, dtype=float)
+    except (u.UnitConversionError, TypeError, ValueError) as error:
+        raise ValueError(f"{name} is {value!r} but must be a number or in {unit}") from error
+    if not np.all(np.isfinite(bare) & (bare > 0)):
+        raise ValueError(f"{name} is {value!r} but must be greater than 0")
+    return bare.item() if bare.ndim == 0 else bare

@@ -1,0 +1,118 @@
+"""Mask what is known to be bad: saturated pixels and defects of the detector."""
+
+import logging
+import os
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import CCDData
+
+from ..fits import MaskBit, flags_of
+from .facts import find_saturation, required
+from .image import joined_flags, remade
+from .master import open_bad_pixels
+from .provenance import record_saturation, why_not_raw
+
+logger = logging.getLogger(__name__)
+
+
+def mask_saturated(
+    ccd: CCDData,
+    saturation: u.Quantity | float | None = None,
+    instrument: Any = None,
+    **kwargs: Any,
+) -> CCDData:
+    """Mask the saturated pixels of a raw frame.
+
+    Parameters
+    ----------
+    ccd : `~astropy.nddata.CCDData`
+        The raw frame, adu, ``(ny, nx)``: nothing may have been subtracted. It is not changed.
+    saturation : `~astropy.units.Quantity` or float, optional
+        The level, adu, from which a pixel is saturated; by default the header's, or else the
+        largest value that the frame's integers can have, with a note.
+    instrument : Instrument or str, optional
+        Knows the level; by default chosen by the header.
+    **kwargs
+        Not used.
+
+    Returns
+    -------
+    `~astropy.nddata.CCDData`
+        The frame with `MaskBit.SATURATED` set; ``SATURATE`` in its header is the level.
+
+    Raises
+    ------
+    ValueError
+        If the level is unknown, or the frame is not raw.
+
+    Examples
+    --------
+    >>> from astropy.nddata import CCDData
+    >>> from bmp_astro.steps import mask_saturated
+    >>> mask_saturated(CCDData([[100, 60000]], unit="adu"), saturation=55000).mask
+    array([[False,  True]])
+    """
+    reason = why_not_raw(ccd)
+    if reason:
+        raise ValueError(
+            f"the level of saturation is one of raw pixels, but this frame is not raw ({reason}): "
+            "mask first"
+        )
+    level = required(known_saturation(ccd, saturation, instrument), "saturation", "saturation")
+    bits = (ccd.data >= level) * np.uint8(MaskBit.SATURATED)
+    frame = remade(ccd, flags=joined_flags(flags_of(ccd), bits))
+    record_saturation(frame.header, level)
+    return frame
+
+
+def mask_bad_pixels(
+    ccd: CCDData,
+    bad_pixel_mask: str | os.PathLike | CCDData | np.ndarray | None = None,
+    **kwargs: Any,
+) -> CCDData:
+    """Mask the pixels that are known to be bad.
+
+    Parameters
+    ----------
+    ccd : `~astropy.nddata.CCDData`
+        The frame, ``(ny, nx)``. It is not changed.
+    bad_pixel_mask : path-like, `~astropy.nddata.CCDData` or `~numpy.ndarray`
+        ``(ny, nx)``, not 0 (true) where a pixel is bad.
+    **kwargs
+        Not used.
+
+    Returns
+    -------
+    `~astropy.nddata.CCDData`
+        The frame with `MaskBit.BAD_PIXEL` set.
+
+    Raises
+    ------
+    ValueError
+        If there is no mask, or it does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import CCDData
+    >>> from bmp_astro.steps import mask_bad_pixels
+    >>> mask_bad_pixels(CCDData([[1.0, 2.0]], unit="adu"), np.array([[0, 1]])).mask
+    array([[False,  True]])
+    """
+    bad = open_bad_pixels(bad_pixel_mask, ccd.shape)
+    bits = bad * np.uint8(MaskBit.BAD_PIXEL)
+    return remade(ccd, flags=joined_flags(flags_of(ccd), bits))
+
+
+def known_saturation(ccd: CCDData, saturation: Any, instrument: Any) -> Any:
+    """Return the level of saturation, adu, or None; note where only the integers tell."""
+    level, source = find_saturation(ccd, saturation, instrument)
+    if source == "range":
+        logger.warning(
+            "the level of saturation is unknown: only pixels at %g adu, the top of the range, are "
+            "masked as saturated; give saturation=",
+            level,
+        )
+    return level

@@ -1,0 +1,139 @@
+"""What the header of a frame says after each step; the headers given are changed."""
+
+import re
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.io import fits
+from astropy.nddata import CCDData
+
+from ..fits import (
+    Instrument,
+    add_calstat,
+    add_history,
+    calibrated_already,
+    clean_product_header,
+    follow_limits,
+    format_section,
+    mark_electron,
+    set_card,
+    set_frame_type,
+    shift_wcs,
+)
+from ..fits.section import Section
+from .master import Master
+
+_DONE = {"B": "bias", "D": "dark", "F": "flat"}
+
+
+def why_not_raw(ccd: CCDData) -> str:
+    """Return what says that something has been done to the pixels; empty for a raw frame."""
+    if ccd.unit != u.adu:
+        return f"it is in {ccd.unit}"
+    if "OSCANLEV" in ccd.header:
+        return "its overscan is subtracted (OSCANLEV)"
+    return calibrated_already(ccd.header)
+
+
+def is_done(header: Any, letter: str) -> bool:
+    """Tell whether the header says that bias (B), dark (D) or flat (F) has been applied."""
+    return letter in str(header.get("CALSTAT", ""))
+
+
+def record_saturation(header: fits.Header, level: float) -> None:
+    """Write the level from which raw pixels are saturated; later steps keep it true."""
+    set_card(header, "SATURATE", level, "level of saturation")
+
+
+def record_overscan(header: fits.Header, level: np.ndarray, variance: np.ndarray) -> None:
+    """Write that the overscan is subtracted, and what it was, as a mean over the frame."""
+    mean = float(np.mean(level))
+    set_card(header, "OSCANLEV", mean, "[adu] overscan level, mean")
+    set_card(header, "OSCANVAR", float(np.mean(variance)), "[adu2] variance of OSCANLEV")
+    clean_product_header(header, applied=["BIASSEC"])
+    follow_limits(header, subtract=mean)
+    add_history(header, f"overscan subtracted: {mean:.3f} adu")
+
+
+def record_trim(header: fits.Header, section: Section, instrument: Instrument) -> None:
+    """Write what a frame cut to a section has become."""
+    slice_y, slice_x = section
+    clean_product_header(header, applied=["BIASSEC", "TRIMSEC", "DATASEC"])
+    kept = {} if instrument.wcs_frame == "raw" else _reference_pixels(header)
+    shift_wcs(header, slice_x.start, slice_y.start)
+    for name, value in kept.items():
+        set_card(header, name, value)
+    for name, part in (("NAXIS1", slice_x), ("NAXIS2", slice_y)):
+        if name in header:
+            set_card(header, name, part.stop - part.start)
+    add_history(header, f"trimmed to {format_section(section)}")
+
+
+def record_bias(header: fits.Header, master: Master) -> None:
+    """Write that a master bias is subtracted."""
+    _mark_done(header, "B")
+    _name_master(header, "BIAS", master)
+    follow_limits(header, subtract=master.level)
+    add_history(header, f"bias subtracted: {master.name}")
+
+
+def record_dark(header: fits.Header, master: Master, scale: float, *, holds_bias: bool) -> None:
+    """Write that a master dark is subtracted, and with it the bias that it may hold."""
+    _mark_done(header, "BD" if holds_bias else "D")
+    _name_master(header, "DARK", master)
+    set_card(header, "DARKSCAL", scale, "factor of the master dark")
+    follow_limits(header, subtract=scale * master.level)
+    add_history(header, f"dark subtracted: {master.name}, times {scale:.6g}")
+
+
+def record_read_noise(header: fits.Header, read_noise: Any, source: str) -> None:
+    """Write the read noise in electron, and who said so."""
+    set_card(header, "RDNOISE", float(np.mean(read_noise)), "[electron] read noise")
+    set_card(header, "RDNSRC", source, "source of the read noise")
+
+
+def record_gain(header: fits.Header, gain: Any, instrument: Any) -> None:
+    """Write that the frame is in electron: its gain is 1, the raw one is kept."""
+    mean = float(np.mean(gain))
+    mark_electron(header, mean, instrument=instrument)
+    follow_limits(header, multiply=mean)
+    add_history(header, f"multiplied by the gain: {mean:.6g} electron/adu")
+
+
+def record_flat(header: fits.Header, master: Master) -> None:
+    """Write that the frame is divided by a master flat."""
+    _mark_done(header, "F")
+    _name_master(header, "FLAT", master)
+    norm = master.ccd.header.get("FLATNORM")
+    if norm is not None:
+        set_card(header, "FLATNORM", norm, "divisor that normalized the flat")
+    add_history(header, f"divided by flat: {master.name}")
+
+
+def record_light(header: fits.Header, instrument: Instrument) -> None:
+    """Give a light frame the common name of its type."""
+    if instrument.frame_type_of(header) == "light":
+        set_frame_type(header, "Light Frame")
+
+
+def _reference_pixels(header: fits.Header) -> dict[str, Any]:
+    """Return the cards that say where the reference pixel is."""
+    return {name: header[name] for name in header if re.fullmatch(r"CRPIX[12][A-Z]?", name)}
+
+
+def _mark_done(header: fits.Header, letters: str) -> None:
+    """Add letters to CALSTAT; raise where one is there already."""
+    for letter in letters:
+        if is_done(header, letter):
+            raise ValueError(
+                f"the header says that the {_DONE[letter]} is applied already "
+                f"(CALSTAT = {header['CALSTAT']!r}): it is not applied twice"
+            )
+    add_calstat(header, letters)
+
+
+def _name_master(header: fits.Header, kind: str, master: Master) -> None:
+    """Write which master it was."""
+    set_card(header, f"M{kind}", master.name, f"master {kind.lower()}")
+    set_card(header, f"M{kind}SUM", master.checksum, f"DATASUM of the master {kind.lower()}")

@@ -1,0 +1,106 @@
+"""Statistics of a frame into the table."""
+
+import math
+from typing import Any
+
+import numpy as np
+from astropy.nddata import CCDData
+
+from ..fits import MaskBit, flags_of
+
+SAMPLE = 200_000  # pixels: the median is then good to 0.003 of the background's sigma
+_CLIP = 3.0
+_MAD_TO_SIGMA = 1.4826022185056018
+
+
+def image_statistics(
+    ccd: CCDData, bmp_meta: dict[str, Any] | None = None, **kwargs: Any
+) -> CCDData:
+    """Write statistics of the pixels into the metadata.
+
+    Parameters
+    ----------
+    ccd : `~astropy.nddata.CCDData`
+        The frame, ``(ny, nx)``.
+    bmp_meta : dict, optional
+        The frame's metadata. It gets ``median``; ``background`` and ``background_sigma``, the
+        median and the standard deviation of what is left after clipping at 3 sigma until nothing
+        more goes; these in the unit of the frame. ``negative_fraction`` is one of the pixels that
+        are not masked; ``saturated_fraction`` and ``masked_fraction`` are of all pixels.
+    **kwargs
+        Not used.
+
+    Returns
+    -------
+    `~astropy.nddata.CCDData`
+        The frame as it is.
+
+    Notes
+    -----
+    Masked pixels, and those that are not finite, do not count. The fractions are exact; the rest
+    is of 200,000 to 400,000 pixels of a large frame, taken evenly. A frame of which every
+    pixel is masked has no median and no background.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import CCDData
+    >>> from bmp_astro.steps import image_statistics
+    >>> meta = {}
+    >>> _ = image_statistics(CCDData(np.arange(5.0)[None], unit="adu"), bmp_meta=meta)
+    >>> meta["median"], meta["negative_fraction"]
+    (<Quantity 2. adu>, 0.0)
+    """
+    if bmp_meta is None:
+        return ccd
+    flags = flags_of(ccd)
+    good = np.isfinite(ccd.data) if ccd.data.dtype.kind == "f" else np.ones(ccd.shape, bool)
+    saturated = 0
+    if flags is not None:
+        good &= flags == 0
+        saturated = int(np.count_nonzero(flags & np.uint8(MaskBit.SATURATED)))
+    n_good = int(np.count_nonzero(good))
+    sample = _sample(ccd.data, good, n_good)
+    if sample.size:
+        background, sigma = clipped_background(sample)
+        bmp_meta["median"] = float(np.median(sample)) * ccd.unit
+        bmp_meta["background"] = background * ccd.unit
+        bmp_meta["background_sigma"] = sigma * ccd.unit
+        bmp_meta["negative_fraction"] = int(np.count_nonzero((ccd.data < 0) & good)) / n_good
+    bmp_meta["saturated_fraction"] = saturated / ccd.data.size
+    bmp_meta["masked_fraction"] = 1 - n_good / ccd.data.size
+    return ccd
+
+
+def clipped_background(pixels: np.ndarray) -> tuple[float, float]:
+    """Median and standard deviation of pixels without those beyond 3 sigma, again and again.
+
+    Parameters
+    ----------
+    pixels : `~numpy.ndarray`
+        Finite values, in one dimension.
+
+    Returns
+    -------
+    tuple of float
+        The center of each pass is the median, and its sigma is by the median absolute deviation,
+        which many stars disturb least.
+    """
+    kept = np.sort(np.asarray(pixels, dtype=float))
+    while True:
+        center = float(np.median(kept))
+        sigma = _MAD_TO_SIGMA * float(np.median(np.abs(kept - center)))
+        sigma = sigma if sigma > 0 else float(np.std(kept))  # more than half are one integer
+        first = np.searchsorted(kept, center - _CLIP * sigma, side="left")
+        last = np.searchsorted(kept, center + _CLIP * sigma, side="right")
+        if last - first == kept.size:
+            return center, float(np.std(kept))
+        kept = kept[first:last]
+
+
+def _sample(data: np.ndarray, good: np.ndarray, n_good: int) -> np.ndarray:
+    """Return good pixels, every k-th of the frame, where k visits all columns in turn."""
+    step = max(1, n_good // SAMPLE)
+    while math.gcd(step, data.shape[1]) > 1:
+        step += 1
+    return data.ravel()[::step][good.ravel()[::step]]

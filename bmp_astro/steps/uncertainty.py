@@ -1,0 +1,90 @@
+"""The uncertainty of each pixel, from the noise of photons and of the readout."""
+
+import os
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import CCDData, StdDevUncertainty
+
+from ..kernels.calibrate import calibrate as run_kernel
+from .facts import find_gain, find_read_noise, required
+from .image import remade
+from .master import open_master
+from .provenance import record_read_noise
+
+
+def create_uncertainty(
+    ccd: CCDData,
+    gain: u.Quantity | float | None = None,
+    read_noise: u.Quantity | float | None = None,
+    master_bias: str | os.PathLike | CCDData | None = None,
+    instrument: Any = None,
+    **kwargs: Any,
+) -> CCDData:
+    r"""Make the uncertainty of a frame from its own signal: after the bias, before the dark.
+
+    Its square is :math:`\max(S, 0) / g + R^2 / g^2 + V_{os} + V_B`, of the signal :math:`S`, the
+    gain :math:`g`, the read noise :math:`R`, and the variances of overscan level and master bias.
+
+    Parameters
+    ----------
+    ccd : `~astropy.nddata.CCDData`
+        The frame, adu (or electron), ``(ny, nx)``. It is not changed; an uncertainty that it has
+        is replaced.
+    gain : `~astropy.units.Quantity` or float, optional
+        Electron per adu; by default the header's.
+    read_noise : `~astropy.units.Quantity` or float, optional
+        Electron (or a quantity in adu); by default the header's, or the one that was measured on
+        the frames of the master bias.
+    master_bias : path-like or `~astropy.nddata.CCDData`, optional
+        The bias that was subtracted: its variance is added.
+    instrument : Instrument or str, optional
+        Knows gain and read noise; by default chosen by the header.
+    **kwargs
+        Not used.
+
+    Returns
+    -------
+    `~astropy.nddata.CCDData`
+        The frame with a `~astropy.nddata.StdDevUncertainty`, float32. ``RDNSRC`` in the header
+        says where the read noise comes from.
+
+    Raises
+    ------
+    ValueError
+        If gain or read noise is unknown.
+
+    Notes
+    -----
+    See Howell (2006), *Handbook of CCD Astronomy*, section 4.4.
+
+    Examples
+    --------
+    >>> from astropy.nddata import CCDData
+    >>> from bmp_astro.steps import create_uncertainty
+    >>> ccd = create_uncertainty(CCDData([[0.0, 75.0]], unit="adu"), gain=1.0, read_noise=5.0)
+    >>> ccd.uncertainty.array
+    array([[ 5., 10.]], dtype=float32)
+    """
+    bias = None if master_bias is None else open_master(master_bias, "bias", ccd)
+    frame = remade(ccd)
+    gain = required(find_gain(ccd, gain, instrument), "gain", "gain")
+    noise, source = find_read_noise(ccd, read_noise, gain, instrument, bias)
+    noise = required(noise, "read noise", "read_noise")
+    record_read_noise(frame.header, noise, source)
+    constant = level_variance(ccd)
+    if bias is not None and bias.variance is not None:
+        constant = constant + bias.variance
+    variance = run_kernel(
+        ccd.data, gain=gain, read_noise=noise, level_variance=constant, apply_gain=False
+    ).variance
+    return remade(frame, uncertainty=StdDevUncertainty(np.sqrt(variance, out=variance)))
+
+
+def level_variance(ccd: CCDData) -> float:
+    """Return the variance of the overscan level, in the unit of the frame squared."""
+    variance = float(ccd.header.get("OSCANVAR", 0.0))
+    if ccd.unit == u.electron:
+        variance *= float(ccd.header.get("RAWGAIN", 1.0)) ** 2
+    return variance
