@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from astropy.nddata import CCDData
@@ -11,7 +11,7 @@ from astropy.table import QTable
 
 from .core import BigMultiPipe, Outcome, PipelineError, pout_to_table
 from .fits import Instrument, read_frame, read_header, write_frame
-from .steps import calibrate
+from .steps import calibrate, image_statistics
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ class CCDMultiPipe(BigMultiPipe):
     instrument : Instrument, str or None
         The camera (see `~bmp_astro.read_frame`); by default the class's own ``instrument``, and
         where that is None each header chooses.
+    outnames : mapping of str to str, optional
+        The names of the outputs by input name, for those that are not to be named by rule.
     process_size : int or callable, optional
         The memory (bytes) that one file needs, or a function that tells it from the file's name;
         by default `frame_size`.
@@ -39,8 +41,8 @@ class CCDMultiPipe(BigMultiPipe):
 
     Notes
     -----
-    Subclasses override `data_process`, or any other method of `~bmp_astro.core.BigMultiPipe`; pixels are
-    ``(ny, nx)``. The files' final names are those of the inputs with ``outname_append``, without
+    Subclasses override `data_process`, or any other method of `~bmp_astro.core.BigMultiPipe`.
+    Pixels are ``(ny, nx)``. Outputs are named after the inputs with ``outname_append``, without
     the suffix of a compressed file.
 
     Examples
@@ -51,7 +53,7 @@ class CCDMultiPipe(BigMultiPipe):
     >>> from bmp_astro.steps import as_single, header_to_meta, subtract_overscan, trim
     >>> with TemporaryDirectory() as folder:
     ...     night = simulate_night(folder, shape=(32, 48), bad_files=False)
-    ...     lights = night.paths["light"][:2]
+    ...     lights = night.paths("light")[:2]
     ...     pipe = CCDMultiPipe(pre_process_list=[subtract_overscan, trim, as_single],
     ...                         post_process_list=[header_to_meta], outdir=folder,
     ...                         header_keys=["OBJECT", ("EXPTIME", "s")], executor="serial")
@@ -101,9 +103,13 @@ class CCDMultiPipe(BigMultiPipe):
             data, outname, overwrite=overwrite, dtype=dtype, checksum=checksum, planes=planes
         )
 
-    def outname_create(self, *args: Any, **kwargs: Any) -> str:
+    def outname_create(
+        self, in_name: Any, outnames: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> str:
         """Name the output after the input; a compressed input has a plain output."""
-        name = super().outname_create(*args, **kwargs)
+        if outnames is not None and in_name in outnames:
+            return outnames[in_name]
+        name = super().outname_create(in_name, **kwargs)
         return re.sub(r"\.(gz|fz|bz2|Z)$", "", os.fspath(name))
 
     def pipeline(self, in_names: Iterable[Any], **kwargs: Any) -> QTable:
@@ -159,9 +165,16 @@ class CalibrationPipe(CCDMultiPipe):
     'SX694'
     """
 
+    #: Post-processing steps that `~bmp_astro.reduce_night` adds, for the columns of its table.
+    summary_steps: tuple[Callable[..., Any], ...] = (image_statistics,)
+
     def data_process(self, data: CCDData, **kwargs: Any) -> CCDData:
         """Calibrate one frame; see `~bmp_astro.steps.calibrate`."""
         return calibrate(data, **kwargs)
+
+    def control_functions(self) -> list[Callable[..., Any]]:
+        """Add the keywords of `~bmp_astro.steps.calibrate` to those that are known."""
+        return [*super().control_functions(), calibrate]
 
 
 def frame_size(in_name: Any) -> int:

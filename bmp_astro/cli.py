@@ -226,15 +226,29 @@ def _demo(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from .night import reduce_night
-    from .simulate import simulate_night
 
     outdir = Path(options.outdir)
-    raw = options.raw
-    if raw is None:
-        raw = outdir / "raw"
-        simulate_night(raw)
-        print(f"a night was simulated in {raw}; three of its files are bad on purpose")
+    raw = _simulated(outdir / "raw") if options.raw is None else options.raw
     reduced = outdir / "reduced"
     table = reduce_night(raw, reduced, overwrite=True)
     _show(table, str(reduced))
     return DONE
+
+
+def _simulated(raw: Any) -> Any:
+    """Simulate the demo's raw night, unless an earlier demo did."""
+    import shutil
+
+    from .simulate import simulate_night
+
+    if raw.exists():
+        print(f"the simulated night in {raw} is used again")
+        return raw
+    unfinished = raw.with_name("raw.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    night = simulate_night(unfinished)
+    unfinished.rename(raw)
+    print(f"a night was simulated in {raw}; {len(night.bad_files)} files are bad on purpose:")
+    for path, problem in night.bad_files.items():
+        print(f"  {path.name}: {problem}")
+    return raw

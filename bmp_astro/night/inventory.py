@@ -160,11 +160,10 @@ def _frame(path: str, spec: Spec) -> Frame:
 
 
 def _why_unknown(camera: Instrument, header: Mapping) -> str:
-    word, card = camera.frame_type.find(header)
-    if card is None:
-        names = ", ".join(camera.frame_type.names)
-        return f"the header names no frame type (looked for {names})"
-    return f"{card} = {word!r} is not a frame type that instrument {camera.name!r} knows"
+    word = camera.value("frame_type", header)
+    if word is None:
+        return "the header names no frame type, and no rule for file names does"
+    return f"{word!r} is no frame type that the instrument {camera.name!r} knows"
 
 
 def _extra_names(frames: list[Frame]) -> list[str]:

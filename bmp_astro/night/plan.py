@@ -28,6 +28,7 @@ Select = Callable[[Row], bool] | Mapping[str, Any]
 
 KINDS = ("bias", "dark", "flat")
 REQUIRED = ("bias", "flat")
+COLUMNS = ("in_name", "frame_type", "product", *(f"master_{kind}" for kind in KINDS), "message")
 
 
 @dataclass
@@ -88,7 +89,7 @@ def plan_night(
     ...     night = simulate_night(folder, shape=(32, 48), filters=("V",), bad_files=False)
     ...     plan = plan_night(folder)
     >>> sorted(name for name in set(plan["product"]) if name.startswith("masters"))
-    ['masters/master_bias.fits', 'masters/master_dark_60s.fits', 'masters/master_flat_V.fits']
+    ['masters/master_bias.fits', 'masters/master_dark_120s.fits', 'masters/master_flat_V.fits']
     """
     frames = survey(raw, instrument=instrument)
     return make_plan(frames, masters=masters, select=select, require=require)
@@ -263,6 +264,51 @@ def _wanted(row: Row, select: Select) -> bool:
     if callable(select):
         return bool(select(row))
     return all(row[key] in np.atleast_1d(values) for key, values in select.items())
+
+
+def read_plan(plan: str | os.PathLike | Table, frames: Sequence[Frame]) -> Table:
+    """A plan that was made before, edited or not, as one row for each of ``frames``.
+
+    A frame that the plan does not name is left out; a name that is not among the frames, a missing
+    column or a master that does not exist is a ValueError.
+    """
+    table = plan if isinstance(plan, Table) else Table.read(plan, format="ascii.ecsv")
+    lacking = [name for name in COLUMNS if name not in table.colnames]
+    if lacking:
+        raise ValueError(f"the plan has no column {', '.join(lacking)}: see plan_night")
+    rows = {str(row["in_name"]): {name: _said(row[name]) for name in COLUMNS} for row in table}
+    unknown = sorted(set(rows) - {frame.path for frame in frames})
+    if unknown:
+        raise ValueError(
+            f"the plan names {unknown[0]}, which is not among the raw files: was it made with "
+            "another name for the same directory?"
+        )
+    products = {row["product"] for row in rows.values()}
+    for name, row in rows.items():
+        for kind in KINDS:
+            master = row[f"master_{kind}"]
+            if master and master not in products and not os.path.exists(master):
+                raise ValueError(
+                    f"the plan gives {name} the master {kind} {master}, which is neither one of "
+                    "its products nor a file"
+                )
+    left_out = {"message": "not in the plan", "product": ""}
+    return _as_plan(
+        [
+            _entry(rows.get(frame.path, {"in_name": frame.path, **left_out}), frame)
+            for frame in frames
+        ]
+    )
+
+
+def _said(value: Any) -> str:
+    return "" if value is np.ma.masked else str(value).strip()
+
+
+def _entry(row: Mapping[str, str], frame: Frame) -> Entry:
+    masters = {kind: row.get(f"master_{kind}", "") for kind in KINDS}
+    kind = row.get("frame_type", frame.kind)
+    return Entry(frame.path, kind, row["product"], masters, row["message"])
 
 
 def _as_plan(entries: list[Entry]) -> Table:

@@ -1,0 +1,200 @@
+"""The reduction of a night: masters are built, lights calibrated, every file accounted for."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from astropy.table import QTable, Row, Table
+
+from ..ccdmultipipe import CalibrationPipe
+from ..core import Outcome
+from .inventory import Frame, Raw, Spec, survey
+from .lights import reduce_lights
+from .log import night_log
+from .masters import build_masters
+from .plan import KINDS, REQUIRED, Masters, Select, make_plan, read_plan
+from .rows import failed, night_table, rejected, summary
+
+Combine = Mapping[str, Mapping[str, Any]]
+
+
+def reduce_night(
+    raw: Raw,
+    outdir: str | os.PathLike,
+    *,
+    instrument: Spec = None,
+    pipe: type[CalibrationPipe] = CalibrationPipe,
+    masters: Masters | None = None,
+    plan: str | os.PathLike | Table | None = None,
+    select: Select | None = None,
+    require: Collection[str] = REQUIRED,
+    combine: Combine | None = None,
+    executor: Any = "auto",
+    num_processes: float | None = None,
+    mem_available: float | None = None,
+    resume: bool = True,
+    overwrite: bool = False,
+    progress: bool | None = None,
+    **kwargs: Any,
+) -> QTable:
+    """Reduce a night: build its masters, calibrate its light frames, account for every file.
+
+    Parameters
+    ----------
+    raw : str, path or iterable of them
+        Directories of raw frames (with their subdirectories), and raw frames. Nothing in them is
+        changed.
+    outdir : str or path
+        Where the products go: ``masters/*.fits``, ``lights/<stem>_reduced.fits``, ``night.ecsv``
+        (the returned table), ``plan.ecsv`` and ``bmp_astro.log``. Made if it does not exist; it
+        may be inside ``raw``, where it is not looked into.
+    instrument : Instrument or str, optional
+        The camera: an `~bmp_astro.Instrument`, the name of a built-in one or a TOML file. By
+        default the pipe's own, and else each header chooses.
+    pipe : type
+        The `~bmp_astro.CalibrationPipe` that reduces the lights, or a subclass of it.
+    masters : path or iterable of paths, optional
+        Existing masters, or directories of them, for what the night itself cannot provide.
+    plan : path or `~astropy.table.Table`, optional
+        What `plan_night` returned or ``plan.ecsv`` holds, edited or not; by default a new plan.
+    select : callable or mapping, optional
+        Which light frames to reduce; see `plan_night`.
+    require : collection of str
+        The kinds of master without which a light frame is not reduced.
+    combine : mapping, optional
+        Keywords of `~bmp_astro.combine` for each kind of master, over the defaults:
+        ``{"bias": {"method": "median"}}``.
+    executor : str, Executor or callable
+        ``"auto"``: threads when all steps are the package's own, else processes. For others see
+        `~bmp_astro.core.BigMultiPipe`.
+    num_processes : int or float, optional
+        How many files at a time; by default as many as cores and memory allow.
+    mem_available : float, optional
+        Bytes that the run may take; by default what the machine has.
+    resume : bool
+        Keep what an earlier run into ``outdir`` made from the same things.
+    overwrite : bool
+        Make every product again.
+    progress : bool, optional
+        Show a progress bar; None shows one on a terminal only.
+    **kwargs
+        Control keywords for the steps, and what ``pipe`` takes: ``pre_process_list`` for example.
+
+    Returns
+    -------
+    `~astropy.table.QTable`
+        One row for each input file, calibration frames included. ``status`` is ``"done"``,
+        ``"rejected"``, ``"failed"``, ``"skipped"`` or ``"not_run"``, ``message`` says why;
+        ``used_in`` is the master that a calibration frame went into, ``alarms`` what somebody
+        should look at; ``outname`` is the reduced frame of a light. Headers' facts have FITS
+        names (``OBJECT``, ``FILTER``, ``EXPTIME``), measured ones lower case.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one of the names does not exist.
+    ValueError
+        If there is nothing that can be reduced, or ``outdir`` is ``raw`` itself.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from bmp_astro import reduce_night
+    >>> from bmp_astro.simulate import simulate_night
+    >>> with TemporaryDirectory() as folder:
+    ...     night = simulate_night(f"{folder}/raw", shape=(64, 96), bad_files=False)
+    ...     table = reduce_night(f"{folder}/raw", f"{folder}/reduced", num_processes=1)
+    >>> lights = table[table["frame_type"] == "light"]
+    >>> sorted(set(lights["status"]))
+    ['done']
+    >>> lights["EXPTIME"][0]
+    <Quantity 120. s>
+    """
+    out = Path(outdir)
+    camera = pipe.instrument if instrument is None else instrument
+    _check_apart(raw, out)
+    frames = survey(raw, instrument=camera, exclude=out)
+    _check_usable(frames, raw)
+    if plan is None:
+        plan = make_plan(frames, masters=masters, select=select, require=require)
+    else:
+        plan = read_plan(plan, frames)
+    engine = {
+        "executor": executor,
+        "num_processes": num_processes,
+        "mem_available": mem_available,
+        "progress": progress,
+        "overwrite": overwrite,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    with night_log(out / "bmp_astro.log") as log:
+        log.info("reducing %s into %s: %d files", raw, out, len(frames))
+        plan.write(out / "plan.ecsv", format="ascii.ecsv", overwrite=True)
+        rows = zip(frames, plan, strict=True)
+        outcomes = {frame.path: _left_out(frame, row) for frame, row in rows}
+        lost: dict[str, str] = {}
+        for kind in KINDS:
+            made = build_masters(kind, plan, out, camera, combine, lost, engine)
+            outcomes.update(made)
+        outcomes.update(reduce_lights(plan, out, pipe, camera, lost, {**engine, **kwargs}))
+        table = night_table(frames, outcomes)
+        _write_log(log, outcomes.values(), table)
+    table.write(out / "night.ecsv", format="ascii.ecsv", overwrite=True)
+    return table
+
+
+def _check_apart(raw: Raw, out: Path) -> None:
+    """Refuse to write among the raw frames."""
+    tops = [raw] if isinstance(raw, str | os.PathLike) else list(raw)
+    for top in tops:
+        if Path(top).resolve() == out.resolve():
+            raise ValueError(
+                f"outdir is {out}, the directory of the raw frames: give the products a "
+                "directory of their own (one inside it will do)"
+            )
+
+
+def _check_usable(frames: Sequence[Frame], raw: Raw) -> None:
+    """Refuse a night of which no file can be used, and say how to help."""
+    if not frames:
+        raise ValueError(
+            f"there are no FITS files in {raw}: names should end with .fits, .fit or .fts, or "
+            "these with .gz or .fz"
+        )
+    if any(not frame.message for frame in frames):
+        return
+    reasons = Counter(frame.message for frame in frames).most_common(3)
+    lines = [f"  {count} of {len(frames)}: {reason}" for reason, count in reasons]
+    advice = ""
+    if any(frame.readable and not frame.kind for frame in frames):
+        advice = (
+            "\nTo tell the types by the files' names give an instrument, such as a TOML file "
+            'with\n  name = "mine"\n  [file_types]\n  "*bias*" = "bias"\n  "*flat*" = "flat"\n'
+            '  "*" = "light"'
+        )
+    raise ValueError("\n".join([f"no file in {raw} can be used:", *lines]) + advice)
+
+
+def _left_out(frame: Frame, row: Row) -> Outcome:
+    """What a frame comes to that goes into no product."""
+    message = frame.message if frame.message else str(row["message"])
+    if not frame.readable or (frame.kind == "light" and not frame.message):
+        return failed(frame.path, message)
+    return rejected(frame.path, message)
+
+
+def _write_log(log: logging.Logger, outcomes: Iterable[Outcome], table: QTable) -> None:
+    """Tell the log what the table and the terminal are told, and the tracebacks besides."""
+    for outcome in outcomes:
+        level = logging.ERROR if outcome.status == "failed" else logging.INFO
+        text = f"{outcome.status}: {outcome.in_name}"
+        if outcome.message:
+            text += (
+                f" ({outcome.step}): {outcome.message}" if outcome.step else f": {outcome.message}"
+            )
+        log.log(level, "%s", "\n".join(filter(None, [text, outcome.traceback])))
+    for line in summary(table).pformat(max_lines=-1, max_width=-1, align="<"):
+        log.info("%s", line)

@@ -1,0 +1,100 @@
+"""The table of a night: one row for each input file, and what it comes to."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from astropy.table import QTable, Table
+
+from ..core import Outcome, pout_to_table
+from .inventory import Frame
+
+# The columns that come from the inventory, under the keywords that observers know.
+_FACTS = {
+    "OBJECT": "object",
+    "FILTER": "filter",
+    "EXPTIME": "exptime",
+    "DATE-OBS": "date_obs",
+    "CCD-TEMP": "temperature",
+}
+_GOOD = ("done", "skipped")
+DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
+
+
+def night_table(frames: Sequence[Frame], outcomes: Mapping[str, Outcome]) -> QTable:
+    """The outcomes of all frames as one table, in the order of the inventory."""
+    return pout_to_table([_with_facts(frame, outcomes[frame.path]) for frame in frames])
+
+
+def _with_facts(frame: Frame, outcome: Outcome) -> Outcome:
+    meta = {"frame_type": frame.kind, "used_in": "", "alarms": ""}
+    for column, fact in _FACTS.items():
+        value = frame.facts.get(fact)
+        if value is not None:
+            meta[column] = value
+    return Outcome(outcome.outname, {**meta, **outcome.meta}, **vars(outcome))
+
+
+def summary(table: Table) -> Table:
+    """How many files of each type came to what.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        What `reduce_night` returned.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        One row for each frame type, one column for each status that occurs.
+    """
+    types = [kind for kind in ("bias", "dark", "flat", "light", "") if kind in table["frame_type"]]
+    statuses = list(dict.fromkeys(table["status"]))
+    counts = Table({"frame_type": [kind if kind else "unknown" for kind in types]})
+    for status in statuses:
+        counts[status] = [
+            int(np.sum((table["frame_type"] == kind) & (table["status"] == status)))
+            for kind in types
+        ]
+    return counts
+
+
+def attention(table: Table) -> Table:
+    """The rows that somebody should look at: what was not done, and what has an alarm."""
+    wanted = ~np.isin(table["status"], _GOOD) | (table["alarms"] != "")
+    chosen = table[wanted]
+    texts = [
+        "; ".join(text for text in (str(row["message"]), str(row["alarms"])) if text)
+        for row in chosen
+    ]
+    names = ("in_name", "status")
+    return Table({**{name: list(chosen[name]) for name in names}, "why": texts})
+
+
+def exit_status(table: Table) -> int:
+    """What a command that reduced this night should end with.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        What `reduce_night` returned.
+
+    Returns
+    -------
+    int
+        0 if no file failed, 1 if some did, 2 if nothing could be done.
+    """
+    statuses = [str(status) for status in table["status"]]
+    if not any(status in _GOOD for status in statuses):
+        return NOTHING_DONE
+    return SOME_FAILED if {"failed", "not_run"} & set(statuses) else DONE
+
+
+def failed(name: str, message: str) -> Outcome:
+    """A row for a file that could not be used."""
+    return Outcome(None, {}, in_name=name, status="failed", message=message)
+
+
+def rejected(name: str, message: str, **meta: Any) -> Outcome:
+    """A row for a file that should not be used."""
+    return Outcome(None, meta, in_name=name, status="rejected", message=message)
