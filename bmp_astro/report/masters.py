@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
+from ..fits import is_fits_name
 from .markup import plural
 from .rows import MADE, Row, shown, status
 from .thumbnails import read_image, thumbnail
@@ -38,8 +39,10 @@ class Master:
 
 def read_masters(folder: Path) -> list[Master]:
     """Return the masters in a directory: bias, dark, flat, and what else there is."""
-    paths = sorted(p for p in folder.glob("*.fit*") if p.is_file() and p.name[0] != ".")
-    paths.sort(key=_rank)
+    if not folder.is_dir():
+        return []
+    paths = [path for path in folder.iterdir() if is_fits_name(path) and path.name[0] != "."]
+    paths.sort(key=lambda path: (_rank(path), path.name))
     return [_read(path, f"master-{i}") for i, path in enumerate(paths)]
 
 

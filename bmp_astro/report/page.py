@@ -50,7 +50,7 @@ def write_report(outdir: str | Path, table: Table | None = None) -> Path:
     >>> table = QTable({"in_name": ["a.fits", "b.fits"], "status": ["done", "failed"]})
     >>> with TemporaryDirectory() as outdir:
     ...     page = write_report(outdir, table)
-    ...     "1 of 2 files were done." in page.read_text(encoding="utf-8")
+    ...     "1 of 2 files was done." in page.read_text(encoding="utf-8")
     True
     """
     require_matplotlib()

@@ -36,7 +36,9 @@ class Trend:
 
 
 TRENDS = (
-    Trend("Bias level", ("overscan_level", "level", "bias_level"), FRAME_TYPES, frame_type),
+    Trend("Overscan level", ("overscan_level",), FRAME_TYPES, frame_type),
+    Trend("Bias level", ("level", "bias_level"), ("bias",), frame_type),
+    Trend("Flat level", ("level",), ("flat",), filter_name),
     Trend("Sky background", ("background",), ("light", "other"), filter_name),
     Trend("Seeing (FWHM)", ("fwhm", "FWHM"), ("light", "other"), filter_name),
     Trend("Detector temperature", ("CCD-TEMP", "temperature"), FRAME_TYPES, frame_type),
@@ -51,6 +53,8 @@ def trend_figures(rows: Sequence[Row]) -> list[str]:
 def _figure(trend: Trend, rows: Sequence[Row]) -> str:
     chosen = [row for row in rows if _value(trend, row) is not None]
     chosen = [row for row in chosen if frame_type(row) in trend.frame_types]
+    timed = [row for row in chosen if start_time(row) is not None]
+    chosen = timed if len(timed) > 1 else chosen
     if len(chosen) < 2:
         return ""
     unit = unit_text(first(row, trend.columns) for row in chosen)

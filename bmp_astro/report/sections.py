@@ -32,27 +32,28 @@ _PLURALS = {"bias": "Bias", "dark": "Darks", "flat": "Flats", "light": "Lights",
 
 def verdict(rows: Sequence[Row]) -> str:
     """Return how the night went, in a sentence or two."""
+    if not rows:
+        return "<p class='verdict none'>The table is empty: there was nothing to reduce.</p>"
     lights = [row for row in rows if frame_type(row) == "light"]
     subject, noun, verb = (lights, "light", "reduced") if lights else (rows, "file", "done")
     made = sum(status(row) in MADE for row in subject)
     unused = sum(status(row) not in MADE for row in rows)
     alarmed = sum("alarms" in row for row in rows)
-    if not rows:
-        return "<p class='verdict none'>The table is empty: there was nothing to reduce.</p>"
-    was = "was" if len(subject) == 1 else "were"
-    if made == len(subject):
-        text = f"{'The' if made == 1 else 'All'} {plural(made, noun)} {was} {verb}."
-        text = text.replace("The 1 ", "The one ")
-    elif made:
-        text = f"{made} of {plural(len(subject), noun)} {was} {verb}."
-    else:
-        text = f"None of {plural(len(subject), noun)} was {verb}."
+    sentences = [f"{_how_many(made, len(subject), noun)} {verb}."]
     if unused:
-        text += f" {plural(unused, 'file')} of {len(rows)} could not be used."
+        sentences.append(f"{plural(unused, 'file')} of {len(rows)} could not be used.")
     if alarmed:
-        text += f" {plural(alarmed, 'file')} raised an alarm."
+        sentences.append(f"{plural(alarmed, 'file')} raised an alarm.")
     css = "none" if not made else "some" if unused or alarmed else "all"
-    return f"<p class='verdict {css}'>{escape(text)}</p>"
+    return f"<p class='verdict {css}'>{' '.join(sentences)}</p>"
+
+
+def _how_many(made: int, n: int, noun: str) -> str:
+    if made == n:
+        return f"The only {noun} was" if n == 1 else f"All {n} {noun}s were"
+    if made == 0:
+        return f"The only {noun} was not" if n == 1 else f"None of the {n} {noun}s was"
+    return f"{made} of {n} {noun}s {'was' if made == 1 else 'were'}"
 
 
 def summary(rows: Sequence[Row]) -> str:

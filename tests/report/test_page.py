@@ -32,7 +32,7 @@ def test_the_page_lies_beside_the_table(outdir):
 
 def test_it_says_how_the_night_went_and_what_failed(outdir, parse):
     page = parse(write_report(outdir))
-    assert "1 of 2 lights were reduced. 2 files of 4 could not be used." in page.text
+    assert "1 of 2 lights was reduced. 2 files of 4 could not be used." in page.text
     assert "1 file raised an alarm." in page.text
     for row in QTable.read(outdir / "night.ecsv"):
         assert row["in_name"].removeprefix("raw/") in page.text
@@ -150,10 +150,11 @@ def test_a_table_of_names_and_statuses_is_enough(tmp_path, parse):
 @pytest.mark.parametrize(
     ("statuses", "sentence", "mood"),
     [
-        (["done"], "The one light was reduced.", "all"),
+        (["done"], "The only light was reduced.", "all"),
+        (["failed"], "The only light was not reduced. 1 file of 1 could not", "none"),
         (["done", "skipped"], "All 2 lights were reduced.", "all"),
-        (["failed", "not_run"], "None of 2 lights was reduced. 2 files of 2 could not", "none"),
-        (["done", "rejected"], "1 of 2 lights were reduced. 1 file of 2 could not", "some"),
+        (["failed", "not_run"], "None of the 2 lights was reduced. 2 files of 2 could not", "none"),
+        (["done", "rejected"], "1 of 2 lights was reduced. 1 file of 2 could not", "some"),
     ],
 )
 def test_verdicts(tmp_path, parse, statuses, sentence, mood):
@@ -175,6 +176,15 @@ def test_trends_are_drawn_only_of_what_was_measured_twice(outdir, parse):
     assert len(labels) == 1
     assert labels[0].startswith("Detector temperature over time, 3 frames")
     assert "to -9.9" in labels[0]
+
+
+def test_trends_of_frames_without_dates_follow_the_table(outdir, parse):
+    table = QTable.read(outdir / "night.ecsv")
+    table["overscan_level"] = [1000.0, 1001.0, 1002.0, 1003.0]
+    del table["DATE-OBS"]
+    page = parse(write_report(outdir, table))
+    labels = [plot["aria-label"] for plot in page.all("svg")]
+    assert labels[0] == "Overscan level over time, 4 frames, from 1000 to 1003"
 
 
 def test_a_product_that_is_gone_or_broken_is_said(outdir, parse):
