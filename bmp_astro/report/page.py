@@ -11,7 +11,7 @@ from . import sections
 from .markup import plural
 from .masters import read_masters
 from .picture import require_matplotlib
-from .rows import Row, as_rows, first, start_time
+from .rows import Row, as_rows, first, shown, start_time
 from .style import STYLE
 
 
@@ -114,7 +114,7 @@ def _title(outdir: Path, rows: Sequence[Row]) -> str:
 def _facts(outdir: Path, rows: Sequence[Row]) -> str:
     """Return the line below the title: camera, hours, number of files, and where they are."""
     times = sorted(time for row in rows if (time := start_time(row)) is not None)
-    cameras = dict.fromkeys(str(first(row, ("camera", "INSTRUME")) or "") for row in rows)
+    cameras = dict.fromkeys(shown(first(row, ("camera", "INSTRUME"))) for row in rows)
     parts = [escape(", ".join(camera for camera in cameras if camera))]
     if times:
         parts.append(f"{times[0]:%H:%M} to {times[-1]:%H:%M} UT")

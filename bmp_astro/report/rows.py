@@ -90,7 +90,8 @@ def file_name(row: Row) -> str:
 
 def filter_name(row: Row) -> str:
     """Return the filter of a row, "no filter" if there is none."""
-    return str(first(row, ("FILTER", "filter")) or "no filter")
+    name = first(row, ("FILTER", "filter"))
+    return "no filter" if name is None else shown(name)
 
 
 def start_time(row: Row) -> datetime | None:

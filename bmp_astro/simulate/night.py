@@ -57,8 +57,8 @@ class SimulatedNight:
         ]
 
     def frame(self, path: str | Path) -> SimulatedFrame:
-        """Return the truth about one file, found by its base name."""
-        return next(frame for frame in self.frames if frame.path.name == Path(path).name)
+        """Return the truth about one file, found by its base name; KeyError if there is none."""
+        return {frame.path.name: frame for frame in self.frames}[Path(path).name]
 
     def scene(self, path: str | Path) -> np.ndarray:
         """Return sky and stars of one light frame without noise, ``(ny, nx)``, electron.

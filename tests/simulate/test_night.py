@@ -130,6 +130,13 @@ def test_the_text_file_is_no_fits_file(night):
         fits.open(night.folder / "notes.fits")
 
 
+def test_a_frame_is_found_by_its_name(night):
+    path = night.paths("dark")[1]
+    assert night.frame(path.name).path == path
+    with pytest.raises(KeyError, match=r"notes\.fits"):
+        night.frame(night.folder / "notes.fits")
+
+
 def test_headers_say_what_the_truth_says(night):
     for frame in night.frames:
         header = fits.Header.fromfile(frame.path)
