@@ -26,6 +26,8 @@ _KEYWORD = re.compile(r"[A-Z0-9_-]+")
 _LONG_KEYWORD = re.compile(r"[A-Z0-9_-]+(?: [A-Z0-9_-]+)*")
 _FIELD = re.compile(rf"({_STRING}|[TF]|{_NUMBER}|)\s*(?:/\s*(.*))?")
 _UNQUOTED = re.compile(r"(.*?)\s*(?:(?:\s/|/\s)\s*(.*))?")
+_UNQUOTED_DATE = re.compile(r"= *\d{1,4}/\d{1,2}/\d")
+_EXPONENT = re.compile(r"= *([+-]?[\d.]+[DE][+-]?\d+)")
 _UNPRINTABLE = re.compile(r"[^ -~]")
 
 
@@ -75,7 +77,7 @@ def is_good(image: str) -> bool:
         return _GOOD_CONTINUE.fullmatch(image) is not None
     pattern = _GOOD_HIERARCH if start == "HIERARCH" else _GOOD
     match = pattern.fullmatch(image)
-    return match is not None and not _overflows(image)
+    return match is not None and not _is_deceptive(image)
 
 
 def as_header(cards: object) -> fits.Header:
@@ -182,9 +184,11 @@ def _may_continue(images: Iterable[str]) -> bool:
     return bool(images) and images[-1].split(" /")[0].rstrip().endswith("&'")
 
 
-def _overflows(image: str) -> bool:
-    """Tell whether a number is too large to be one, such as 1E999."""
-    number = re.search(r"= *([+-]?[\d.]+[DE][+-]?\d+)", image)
+def _is_deceptive(image: str) -> bool:
+    """Tell whether a value would be read as another: 1E999 as infinite, 08/05/10 as 8."""
+    if _UNQUOTED_DATE.search(image):
+        return True
+    number = _EXPONENT.search(image)
     return number is not None and math.isinf(float(number[1].replace("D", "E")))
 
 
@@ -219,13 +223,13 @@ def _repair(image: str) -> str | None:
 def _split_field(text: str) -> tuple[str, str]:
     """Return the value, as the standard writes it, and the comment."""
     match = _FIELD.fullmatch(text)
-    if match is not None and not _overflows(f"= {text}"):
+    if match is not None and not _is_deceptive(f"= {text}"):
         return match[1], match[2] if match[2] is not None else ""
     if text.startswith("'"):
         return _broken_string(text)
     value, comment = _UNQUOTED.fullmatch(text).groups()
     number = re.fullmatch(_NUMBER, value.upper().replace(" ", ""))
-    if number and not _overflows(f"= {number[0]}"):
+    if number and not _is_deceptive(f"= {number[0]}"):
         return number[0], "" if comment is None else comment
     return _quoted(value), "" if comment is None else comment
 

@@ -28,6 +28,7 @@ _STORAGE = (
     "CBLACK",
     "CWHITE",
 )
+_LIMITS = ("SATURATE", "SATLEVEL", "MAXLIN")
 _IRAF_STEPS = ("TRIM", "OVERSCAN", "ZEROCOR", "DARKCOR", "FLATCOR")
 _CALSTAT_ORDER = "OTBDF"
 
@@ -114,8 +115,8 @@ def clean_product_header(header: fits.Header, *, applied: Iterable[str] = ()) ->
 def mark_electron(
     header: fits.Header,
     gain: u.Quantity | float,
-    *,
     read_noise: u.Quantity | float | None = None,
+    *,
     instrument: Any = None,
 ) -> fits.Header:
     """Say that the pixels are in electron now.
@@ -166,7 +167,7 @@ def follow_limits(
     subtract: u.Quantity | float = 0.0,
     multiply: u.Quantity | float = 1.0,
 ) -> fits.Header:
-    """Keep SATURATE and MAXLIN true of pixels that were offset and scaled.
+    """Keep SATURATE, SATLEVEL and MAXLIN true of pixels that were offset and scaled.
 
     Parameters
     ----------
@@ -191,7 +192,7 @@ def follow_limits(
     """
     level = float(getattr(subtract, "value", subtract))
     factor = float(getattr(multiply, "value", multiply))
-    for name in ("SATURATE", "MAXLIN"):
+    for name in _LIMITS:
         limit = card_value(header, name)
         if isinstance(limit, int | float) and not isinstance(limit, bool):
             set_card(header, name, (limit - level) * factor)

@@ -102,7 +102,7 @@ class Keyword:
             "unit": None if unit is None else u.Unit(unit),
             "kind": kind,
             "valid": None if valid is None else tuple(valid),
-            "empty": tuple(word.lower() for word in empty),
+            "empty": tuple("".join(word.lower().split()) for word in empty),
             "part": part,
             "join": join,
             "beside": beside,
@@ -207,10 +207,14 @@ def card_value(header: Mapping[str, Any], name: str) -> Any:
 
 
 def meaningful(value: Any, empty: Iterable[str] = ()) -> Any:
-    """Return the value without padding; None for a placeholder."""
+    """Return the value without padding; None for a placeholder.
+
+    The words in `empty` are in lower case and without blanks.
+    """
     if isinstance(value, str):
         value = " ".join(value.split())
-        if value.lower() in _PLACEHOLDERS or value.lower() in empty:
+        word = value.lower()
+        if word in _PLACEHOLDERS or word.replace(" ", "") in empty:
             return None
     elif isinstance(value, float) and not math.isfinite(value):
         return None

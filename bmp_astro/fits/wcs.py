@@ -20,7 +20,7 @@ _REPLACED = re.compile(
     r"(?:A|B|AP|BP)_(?:ORDER|DMAX|\d+_\d+))"
 )
 _TEXT = re.compile(r"CTYPE.|CUNIT.|RADE")
-_MOVED = ("CRPIX1", "CRPIX2")
+_PC = re.compile(r"PC\d_\d[A-Z]?")
 
 
 def wcs_of(header: fits.Header, shape: tuple[int, int], where: str | None = None) -> WCS | None:
@@ -74,6 +74,13 @@ def replace_wcs(header: fits.Header, wcs: WCS) -> None:
     for name in ("DATE-OBS", "MJD-OBS", "MJDREF", "DATEREF", "LTV1", "LTV2"):
         cards.remove(name, ignore_missing=True)
     header.update(cards)
+
+
+def keep_one_matrix(header: fits.Header) -> None:
+    """Remove PCi_j where CDi_j is there too: the standard allows one of them, readers use CD."""
+    for name in [name for name in header if _PC.fullmatch(name)]:
+        if f"CD1_1{name[5:]}" in header:
+            header.remove(name, ignore_missing=True, remove_all=True)
 
 
 def _wcs_cards(header: fits.Header) -> tuple[fits.Header | None, str]:

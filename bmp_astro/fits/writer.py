@@ -25,7 +25,7 @@ from .flags import MaskBit, flags_of
 from .header import clean_product_header
 from .source import BLOCK
 from .units import format_unit
-from .wcs import replace_wcs, same_sky, wcs_of
+from .wcs import keep_one_matrix, replace_wcs, same_sky, wcs_of
 
 logger = logging.getLogger(__name__)
 
@@ -165,6 +165,7 @@ def _product_header(ccd: CCDData, unit: str | None, where: str) -> fits.Header:
         said = wcs_of(header, ccd.shape, None)
         if said is None or not same_sky(said, ccd.wcs, ccd.shape):
             replace_wcs(header, ccd.wcs)
+    keep_one_matrix(header)
     header.remove("BUNIT", ignore_missing=True)
     if unit is not None:
         set_card(header, "BUNIT", unit, "unit of the pixels")
@@ -228,7 +229,7 @@ def _replaced(target: Path) -> Iterator[BinaryIO]:
     """Yield a stream whose bytes become the file when all went well, and nothing otherwise."""
     partial = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex[:12]}.part")
     try:
-        with open(partial, "xb") as stream:
+        with open(partial, "wb") as stream:
             yield stream
         os.replace(partial, target)
     except BaseException:
