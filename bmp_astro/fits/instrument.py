@@ -27,10 +27,6 @@ def _unchanged(header: Header, path: str | PathLike) -> Header:
     return header
 
 
-# static, so that it is called the same way as a function that somebody gives
-_UNCHANGED: Any = staticmethod(_unchanged)
-
-
 @dataclass(frozen=True, eq=False)
 class Instrument:
     """Where a camera keeps its facts.
@@ -111,7 +107,7 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
     dark_scaling: bool = True
     wcs_frame: str = "raw"
     recognized_by: Mapping[str, str] = field(default_factory=dict)
-    fix_header: FixHeader = _UNCHANGED
+    fix_header: FixHeader = _unchanged
 
     def __post_init__(self) -> None:
         if self.wcs_frame not in WCS_FRAMES:
@@ -123,8 +119,9 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
         clash = set(self.keys) & set(FACTS)
         if clash:
             raise ValueError(f"keys {sorted(clash)} are facts: give them as {name_list(clash)}=")
-        if self.fix_header is _UNCHANGED:
-            # lets the method of a subclass be found, which the instance's own value would hide
+        is_overridden = type(self).fix_header is not Instrument.fix_header
+        if is_overridden and self.fix_header is _unchanged:
+            # lets the subclass's method be found, which the instance's own value would hide
             object.__delattr__(self, "fix_header")
 
     def __eq__(self, other: Any) -> bool:
