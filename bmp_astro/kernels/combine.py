@@ -40,6 +40,7 @@ class _Plan(NamedTuple):
     method: str
     clip: Clip
     frames: Frames
+    spread: Frames | None
     weights: np.ndarray | None
     k: np.ndarray
     lost_bit: int
@@ -148,10 +149,13 @@ def combine(
     scale, offset = _per_frame("scale", scale, n, 1.0), _per_frame("offset", offset, n, 0.0)
     if noise is None and (rule.uses_noise or variance is None):
         noise = _noise_of(stack, scale, offset, flags)
+    frames = Frames.of(scale, offset, noise, quantum)
     plan = _Plan(
         method,
         rule,
-        Frames.of(scale, offset, noise, quantum),
+        frames,
+        # Noise in proportion to the level widens the limits; it is no error of the mean.
+        None if noise is None else frames._replace(noise=noise._replace(fraction=0.0)),
         None if weights is None else _per_frame("weights", weights, n, 1.0),
         np.ones(n + 1) if k is None else np.asarray(k, dtype=float),
         lost_bit,
@@ -207,7 +211,7 @@ def _in_tiles(
 ) -> Combined:
     """Combine a few rows at a time, so that temporaries stay in the processor's cache."""
     n, ny, nx = stack.shape
-    known = variance is not None or plan.frames.noise is not None
+    known = variance is not None or plan.spread is not None
     out = Combined(
         np.empty((ny, nx), np.float32),
         np.empty((ny, nx), np.float32) if known else None,
@@ -250,7 +254,7 @@ def _combine_tile(
             bits[unseen] |= np.bitwise_or.reduce(flags[:, unseen], axis=0).astype(np.uint8)
     data = _average(values, used, n_used, lost, plan)
     spread = None
-    if variance is not None or plan.frames.noise is not None:
+    if variance is not None or plan.spread is not None:
         spread = _variance(data, variance, used, n_used, _count(valid), plan)
     return Combined(data, spread, count, bits)
 
@@ -311,10 +315,10 @@ def _variance(
     total = number if plan.weights is None else np.einsum("i,ij->j", weights, used)
     if variance is None and plan.weights is None and plan.frames.alike:
         level = data / number if plan.method == "sum" else data
-        spread = plan.frames.variances(level)[0] / number
+        spread = plan.spread.variances(level)[0] / number
     else:
         if variance is None:
-            planes = plan.frames.variances(data / number if plan.method == "sum" else data)
+            planes = plan.spread.variances(data / number if plan.method == "sum" else data)
         else:
             planes = [v * s * s for v, s in zip(variance, plan.frames.scale, strict=True)]
         spread = np.zeros(data.shape)

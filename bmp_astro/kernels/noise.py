@@ -23,7 +23,8 @@ class Noise(NamedTuple):
     slope : float
         Variance for each unit of level: 1 / gain.
     fraction : float
-        Noise that is proportional to the level (IRAF's ``snoise``).
+        Noise that is proportional to the level (IRAF's ``snoise``); it widens the limits of
+        rejection, and does not count in the standard error.
     levels, variances : `~numpy.ndarray`, optional
         The table, by increasing level; between them it is interpolated, beyond them constant.
 

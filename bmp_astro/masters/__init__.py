@@ -1,1 +1,19 @@
 """Master bias, dark and flat frames."""
+
+from .build import build_master
+from .combine import combine
+from .find import MasterFile, find_masters
+from .pipe import MasterPipe
+from .quality import InputRow, Limits
+from .report import MasterReport
+
+__all__ = [
+    "InputRow",
+    "Limits",
+    "MasterFile",
+    "MasterPipe",
+    "MasterReport",
+    "build_master",
+    "combine",
+    "find_masters",
+]

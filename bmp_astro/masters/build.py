@@ -1,0 +1,274 @@
+"""Build a master bias, dark or flat from raw files."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+from astropy.nddata import CCDData
+
+from ..kernels import Combined
+from .cards import record_combination, record_master
+from .combine import as_ccd
+from .expected import NO_READ_NOISE, ReadNoise, common_variance, expected_noise, find_read_noise
+from .inputs import Input, check_inputs, open_inputs, usable
+from .noise import scatter_between
+from .quality import Limits
+from .raw import Calibration, RawFrame
+from .recipe import Recipe, factors_of
+from .report import MasterReport, level_trend
+from .stack import combine_sources
+
+KINDS = ("bias", "dark", "flat")
+_RECIPES = {
+    "bias": Recipe(clip="noise", offset="median"),
+    "dark": Recipe(clip="noise", offset="median", fractional_noise=0.05),
+    "flat": Recipe(clip="noise", scale="median", weights="level"),
+}
+
+
+def build_master(
+    kind: str,
+    paths: Sequence[str | os.PathLike],
+    *,
+    instrument: Any = None,
+    master_bias: str | os.PathLike | CCDData | None = None,
+    master_dark: str | os.PathLike | CCDData | None = None,
+    dark_scale: bool | float | None = None,
+    gain: float | u.Quantity | None = None,
+    read_noise: float | u.Quantity | None = None,
+    saturation: float | u.Quantity | None = None,
+    combine: Mapping[str, Any] | None = None,
+    gates: Limits | Mapping[str, Any] | None = None,
+    overscan_section: Any = None,
+    overscan_axis: int | None = None,
+    overscan_method: str = "polynomial",
+    overscan_order: int = 2,
+    overscan_sigma: float = 3.0,
+    overscan_iterations: int = 1,
+    overscan_skip: int | tuple[int, int] = 0,
+    trim_section: Any = None,
+    mem_limit: float | None = None,
+    num_threads: int | None = None,
+) -> tuple[CCDData, MasterReport]:
+    """Build a master frame from raw files.
+
+    Each file is opened once and calibrated while its rows are read.  Frames that cannot be read,
+    do not fit or do not pass the gates are left out, and the report says why.
+
+    Parameters
+    ----------
+    kind : {"bias", "dark", "flat"}
+        Bias frames lose their overscan level and are trimmed; darks lose the bias too, if there is
+        one; flats lose bias and dark, are multiplied by the gain, and combined as a ratio of sums.
+    paths : sequence of path
+        Raw files.
+    instrument : Instrument, str or path-like, optional
+        Knows the headers; chosen by them if None.
+    master_bias, master_dark : path or `~astropy.nddata.CCDData`, optional
+        What is subtracted.
+    dark_scale : bool or float, optional
+        The factor of the dark: True is the ratio of the exposure times, False is 1; None scales
+        where it must and may.
+    gain : float or `~astropy.units.Quantity`, optional
+        electron/adu; as the header says if None.
+    read_noise : float or `~astropy.units.Quantity`, optional
+        electron; as the header says if None, else measured on pairs of bias frames.
+    saturation : float or `~astropy.units.Quantity`, optional
+        Raw adu; as the header says if None, else the largest value of the data type.
+    combine : mapping, optional
+        Parameters of `bmp_astro.masters.combine` that replace those of the kind.  Bias and dark:
+        the mean, after values beyond 3 sigma of the expected noise are dropped and the frames are
+        brought to their mean level (which leaves their mean as it is); for darks the expected noise
+        has 5 % of the level in it, since the current follows the temperature.  Flats: scaled by
+        their medians, clipped in the same way, weighted by their levels.  Where gain or read noise
+        is not known, the scatter of the frames serves for clipping.
+    gates : `Limits` or mapping, optional
+        What is accepted, where it differs from the defaults of `Limits`.
+    overscan_section, overscan_axis, overscan_method, overscan_order, overscan_sigma, \
+overscan_iterations, overscan_skip
+        As in `bmp_astro.steps.subtract_overscan`; frames without an overscan section keep their
+        level.
+    trim_section : str or tuple of slice, optional
+        As the header says if None.
+    mem_limit : float, optional
+        Bytes; a quarter of the available memory if None.
+    num_threads : int, optional
+        Threads; as many as there are cores if None.
+
+    Returns
+    -------
+    master : `~astropy.nddata.CCDData`
+        float32, shape ``(ny, nx)``, with uncertainty and mask; adu, or without unit for a flat,
+        which is normalized to a median of 1 over its unmasked pixels (FLATNORM is the divisor).
+    report : `MasterReport`
+        Which inputs were used, and what was measured on them.
+
+    Raises
+    ------
+    ValueError
+        Too few frames are left (the message says why the others are not used), or parameters do
+        not fit.
+
+    Notes
+    -----
+    The uncertainty is the standard error of the mean; a dark's has the variance of the bias that
+    was subtracted from all its frames added once, a flat's those of bias and dark.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from bmp_astro.masters import build_master
+    >>> from bmp_astro.simulate import simulate_night
+    >>> with TemporaryDirectory() as folder:
+    ...     night = simulate_night(folder, shape=(64, 96), bad_files=False)
+    ...     master, report = build_master("bias", night.paths("bias"))
+    >>> print(master.header["IMAGETYP"], master.unit)
+    Master Bias adu
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind={kind!r}: expected one of {KINDS}")
+    limits = gates if isinstance(gates, Limits) else Limits(**({} if gates is None else gates))
+    recipe = _RECIPES[kind].changed(combine)
+    how = Calibration(
+        kind=kind,
+        instrument=instrument,
+        master_bias=None if kind == "bias" else master_bias,
+        master_dark=master_dark if kind == "flat" else None,
+        dark_scale=dark_scale,
+        gain=gain,
+        saturation=saturation,
+        overscan={
+            "section": overscan_section,
+            "axis": overscan_axis,
+            "method": overscan_method,
+            "order": overscan_order,
+            "sigma": overscan_sigma,
+            "iterations": overscan_iterations,
+            "skip": overscan_skip,
+        },
+        trim_section=trim_section,
+    )
+    with ExitStack() as opened:
+        inputs = open_inputs(paths, how, opened, num_threads)
+        candidates = [one.raw for one in usable(inputs)]
+        noise = find_read_noise(kind, candidates, read_noise) if candidates else NO_READ_NOISE
+        used = check_inputs(kind, inputs, limits, noise.adu)
+        combined, header = _combine(kind, used, recipe, noise, mem_limit, num_threads)
+    report = _report(kind, inputs, noise, combined, limits)
+    norm = _finish(kind, combined, [one.raw for one in used])
+    record_master(header, report, [one.raw for one in used], noise, norm)
+    unit = u.dimensionless_unscaled if kind == "flat" else used[0].raw.source.unit
+    return as_ccd(combined, header, unit), report
+
+
+def _combine(
+    kind: str,
+    used: Sequence[Input],
+    recipe: Recipe,
+    read_noise: ReadNoise,
+    mem_limit: float | None,
+    num_threads: int | None,
+) -> tuple[Combined, fits.Header]:
+    """Combine the calibrated frames, and begin the header."""
+    raws = [one.raw for one in used]
+    sources = [raw.source for raw in raws]
+    factors = factors_of(
+        recipe,
+        [source.name for source in sources],
+        lambda statistic: np.array([getattr(one.stats, statistic) for one in used]),
+    )
+    noise = expected_noise(kind, raws, read_noise, recipe.fractional_noise)
+    origin = "noise"
+    if noise is None:
+        origin, noise = "scatter", scatter_between(sources, factors)
+        if recipe.clip == "noise":
+            recipe = replace(recipe, clip="sigma")
+    combined = combine_sources(
+        sources,
+        recipe,
+        factors,
+        noise=noise,
+        propagate=False,
+        mem_limit=mem_limit,
+        num_threads=num_threads,
+    )
+    header = record_combination(
+        [source.header for source in sources],
+        [source.name for source in sources],
+        recipe,
+        origin,
+        raws[0].camera,
+    )
+    return combined, header
+
+
+def _finish(kind: str, combined: Combined, raws: Sequence[RawFrame]) -> float:
+    """Add what the subtracted masters contribute, and normalize a flat; return its divisor."""
+    data, variance, flags = combined.data, combined.variance, combined.flags
+    if variance is not None:
+        variance += common_variance(kind, raws)
+    for master in (raws[0].bias, raws[0].dark):
+        if master is not None and master.flags is not None:
+            flags |= master.flags
+    if kind != "flat":
+        return 1.0
+    good = data[flags == 0]
+    norm = float(np.median(good)) if good.size else 0.0
+    if not norm > 0:
+        raise ValueError(f"the master flat has a level of {norm:g}: it cannot be normalized")
+    data /= norm
+    if variance is not None:
+        variance /= norm**2
+    return norm
+
+
+def _report(
+    kind: str,
+    inputs: Sequence[Input],
+    read_noise: ReadNoise,
+    combined: Combined,
+    limits: Limits,
+) -> MasterReport:
+    """Return what became of the inputs, and the alarms."""
+    used = usable(inputs)
+    levels = [one.stats.level for one in used]
+    scatter, drift = level_trend(levels, [one.raw.fact("date_obs") for one in used])
+    report = MasterReport(
+        kind=kind,
+        rows=[one.row for one in inputs],
+        level=float(np.mean(levels)),
+        level_scatter=scatter,
+        level_drift=drift,
+        read_noise=read_noise.adu if read_noise.electron is None else read_noise.electron,
+        read_noise_source=read_noise.origin,
+        rejected=float(1 - combined.count.mean(dtype=float) / len(used)),
+    )
+    report.alarms = _alarms(report, used, read_noise, limits)
+    return report
+
+
+def _alarms(
+    report: MasterReport, used: Sequence[Input], read_noise: ReadNoise, limits: Limits
+) -> list[str]:
+    """Return what an observer should look at."""
+    alarms = [f"{one.row.path}: {alarm}" for one in used for alarm in one.row.alarms]
+    if len(used) < limits.few_frames:
+        alarms.append(f"made of {len(used)} frame{'s' if len(used) > 1 else ''} only")
+    if report.rejected > limits.max_rejected:
+        alarms.append(
+            f"{100 * report.rejected:.1f} % of the values were rejected: are gain and read noise "
+            "right, and the frames alike?"
+        )
+    max_drift = read_noise.adu if limits.max_drift is None else limits.max_drift
+    drift = report.level_drift
+    if report.kind != "flat" and None not in (drift, max_drift) and abs(drift) > max_drift:
+        alarms.append(f"the level drifts by {drift:+.1f} adu/hour (limit {max_drift:.1f})")
+    raw = used[0].raw
+    if report.kind == "flat" and raw.keeps_pedestal:
+        alarms.append("neither bias nor overscan was subtracted: the pedestal is still in the flat")
+    return alarms

@@ -1,0 +1,175 @@
+"""What the header of a combined frame says."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.io import fits
+
+from ..fits import (
+    Instrument,
+    add_history,
+    clean_product_header,
+    find_instrument,
+    set_card,
+    set_frame_type,
+)
+from ..fits.cards import as_header
+from ..steps.dark import SAME_EXPOSURE
+from ..steps.provenance import record_read_noise
+from .expected import ReadNoise
+from .noise import standard_error_factor
+from .raw import RawFrame
+from .recipe import Recipe
+from .report import MasterReport, mid_date
+
+_INPUTS_WITH_THREE_DIGITS = 999
+_ORIGINS = {
+    "inputs": "the inputs' uncertainties",
+    "noise": "gain and read noise",
+    "scatter": "the scatter between frames at similar level",
+}
+
+
+def record_combination(
+    headers: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    recipe: Recipe,
+    origin: str,
+    instrument: Any = None,
+) -> fits.Header:
+    """Return the header of a combined frame: that of the first, and how it was made.
+
+    Parameters
+    ----------
+    headers : sequence of mapping
+        The inputs' headers.
+    names : sequence of str
+        The inputs' names; their last parts are kept.
+    recipe : `Recipe`
+        How they were combined.
+    origin : str
+        Where the standard error comes from: "inputs", "noise" or "scatter".
+    instrument : Instrument, str or path-like, optional
+        Knows the exposure times.
+
+    Returns
+    -------
+    `~astropy.io.fits.Header`
+        A new header.
+    """
+    first = headers[0]
+    header = first.copy() if isinstance(first, fits.Header) else as_header(first)
+    clean_product_header(header)
+    header.remove("FILENAME", ignore_missing=True)
+    n = len(names)
+    set_card(header, "NCOMBINE", n, "number of frames combined")
+    for number, name in enumerate(names, start=1):
+        key = f"IMCMB{number:03d}" if number <= _INPUTS_WITH_THREE_DIGITS else f"IMCM{number:04d}"
+        set_card(header, key, os.path.basename(name), "input")
+    add_history(header, f"combined {n} frames: {recipe.words()}")
+    _record_exposure(header, headers, recipe, instrument)
+    if origin != "scatter" or n > 1:
+        k = standard_error_factor(recipe, n)[n]
+        set_card(header, "UNCSRC", origin, "source of the noise in the uncertainty")
+        add_history(
+            header,
+            f"uncertainty: {k:.3f} sigma / sqrt(values kept), sigma from {_ORIGINS[origin]}",
+        )
+    return header
+
+
+def _record_exposure(
+    header: fits.Header, headers: Sequence[Mapping[str, Any]], recipe: Recipe, instrument: Any
+) -> None:
+    """Set EXPTIME: that of all frames, their mean where they differ, their sum for a sum."""
+    found = [find_instrument(instrument, each).value("exptime", each) for each in headers]
+    if any(exptime is None for exptime in found):
+        return
+    seconds = [exptime.to_value(u.s) for exptime in found]
+    total = math.fsum(seconds)
+    mean = total / len(seconds)
+    if recipe.method == "sum":
+        set_card(header, "EXPTIME", total, "[s] sum of the exposure times")
+    elif max(seconds) - min(seconds) <= SAME_EXPOSURE * mean:
+        set_card(header, "EXPTIME", seconds[0], "[s] exposure time")
+    else:
+        set_card(header, "EXPTIME", mean, "[s] mean of the exposure times")
+        add_history(
+            header,
+            f"exposure times differ: {min(seconds):g} to {max(seconds):g} s; EXPTIME is their mean",
+        )
+
+
+def record_master(
+    header: fits.Header,
+    report: MasterReport,
+    raws: Sequence[RawFrame],
+    read_noise: ReadNoise,
+    norm: float,
+) -> None:
+    """Write what a master is, what was done to its inputs, and what was measured on them.
+
+    Parameters
+    ----------
+    header : `~astropy.io.fits.Header`
+        From `record_combination`; changed in place.
+    report : `MasterReport`
+        What was measured.
+    raws : sequence of `RawFrame`
+        The inputs that were used.
+    read_noise : `ReadNoise`
+        The read noise.
+    norm : float
+        Divisor of a flat.
+    """
+    set_frame_type(header, f"Master {report.kind.capitalize()}")
+    set_card(header, "BUNIT", "1" if report.kind == "flat" else "adu", "unit of the pixels")
+    if report.kind == "dark":
+        set_card(header, "BIASSUB", raws[0].bias is not None, "the bias was subtracted")
+    if raws[0].gain is not None:
+        _record_gain(header, raws[0].gain, raws[0].camera)
+    if read_noise.electron is not None:
+        record_read_noise(header, read_noise.electron, read_noise.origin)
+    if read_noise.adu is not None:
+        set_card(header, "RDNADU", read_noise.adu, "[adu] read noise")
+        set_card(header, "RDNSRC", read_noise.origin, "source of the read noise")
+    if report.kind == "flat":
+        set_card(header, "FLATNORM", norm, "divisor that normalized the flat")
+        add_history(header, f"divided by {norm:.6g}, the median of the good pixels")
+    _record_facts(header, report, raws)
+
+
+def _record_gain(header: fits.Header, gain: float, camera: Instrument) -> None:
+    """Write the gain unless the header says it already."""
+    said = camera.value("gain", header)
+    if said is None or not math.isclose(said.value, gain):
+        setting = camera.value("gain_setting", header)
+        if setting is not None:
+            set_card(header, "GAINSET", setting, "gain setting of the camera")
+        set_card(header, "GAIN", gain, "[electron/adu] gain of the raw frames")
+
+
+def _record_facts(header: fits.Header, report: MasterReport, raws: Sequence[RawFrame]) -> None:
+    """Write what the inputs have in common or on average, and how their levels differ."""
+    unit = "electron" if report.kind == "flat" and raws[0].gain is not None else "adu"
+    for name, value, comment in (
+        ("LVLMEAN", report.level, f"[{unit}] mean level of the inputs"),
+        ("LVLSCAT", report.level_scatter, f"[{unit}] scatter of their levels"),
+        ("LVLDRIFT", report.level_drift, f"[{unit}/h] drift of their levels"),
+        ("DATE-AVG", mid_date([raw.fact("date_obs") for raw in raws]), "middle of the inputs"),
+    ):
+        if value is not None:
+            set_card(header, name, value, comment)
+    temperatures = [raw.fact("temperature") for raw in raws]
+    if all(temperature is not None for temperature in temperatures):
+        mean = float(np.mean([temperature.value for temperature in temperatures]))
+        set_card(header, "CCD-TEMP", mean, "[deg_C] mean of the inputs")
+    wheel = raws[0].fact("filter")
+    if report.kind == "flat" and wheel is not None:
+        set_card(header, "FILTER", wheel, "filter")
+    for alarm in report.alarms:
+        add_history(header, f"alarm: {alarm}")

@@ -1,0 +1,107 @@
+"""The noise that is expected in the calibrated frames of a master."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import astropy.units as u
+import numpy as np
+
+from ..kernels import Noise
+from .noise import read_noise_from_pairs
+from .raw import RawFrame
+from .source import sample_of
+
+_PAIR_PIXELS = 2**18
+
+
+class ReadNoise(NamedTuple):
+    """The read noise in adu and in electron, None where it is not known, and who said so."""
+
+    adu: float | None
+    electron: float | None
+    origin: str
+
+
+NO_READ_NOISE = ReadNoise(None, None, "")
+
+
+def find_read_noise(kind: str, raws: Sequence[RawFrame], given: Any) -> ReadNoise:
+    """Return the read noise: given, else the header's, else measured on bias frames.
+
+    Parameters
+    ----------
+    kind : {"bias", "dark", "flat"}
+        What the frames are.
+    raws : sequence of `RawFrame`
+        At least one.
+    given : float, `~astropy.units.Quantity` or None
+        electron, or a quantity in electron or adu.
+
+    Returns
+    -------
+    `ReadNoise`
+        Of darks and flats what was measured on bias frames is found in the master bias's header.
+    """
+    gain = raws[0].gain
+    if given is not None:
+        if isinstance(given, u.Quantity) and given.unit == u.adu:
+            return _read_noise(given.value, gain, "given")
+        electron = given.to_value(u.electron) if isinstance(given, u.Quantity) else given
+        return ReadNoise(None if gain is None else electron / gain, float(electron), "given")
+    said = raws[0].fact("read_noise")
+    if said is not None and gain is not None:
+        return ReadNoise(said.value / gain, float(said.value), "header")
+    if kind == "bias":
+        samples = [sample_of(raw.source, _PAIR_PIXELS).data for raw in raws]
+        return _read_noise(read_noise_from_pairs(samples), gain, "measured")
+    header = {} if raws[0].bias is None else raws[0].bias.ccd.header
+    if "RDNADU" in header:
+        return _read_noise(float(header["RDNADU"]), gain, str(header.get("RDNSRC", "header")))
+    return NO_READ_NOISE
+
+
+def _read_noise(adu: float | None, gain: float | None, origin: str) -> ReadNoise:
+    """Return a read noise that is known in adu."""
+    if adu is None:
+        return NO_READ_NOISE
+    return ReadNoise(float(adu), None if gain is None else float(adu * gain), origin)
+
+
+def expected_noise(
+    kind: str, raws: Sequence[RawFrame], read_noise: ReadNoise, fraction: float
+) -> Noise | None:
+    """Return the noise of one value of the calibrated frames, None where it is not known.
+
+    A bias has the read noise; a dark that of its electrons too; a flat, in electron, that of its
+    own and of the dark's.  The overscan level's error counts in each frame.
+    """
+    gain = raws[0].gain
+    if read_noise.adu is None or (kind != "bias" and gain is None):
+        return None
+    floor = np.array([read_noise.adu**2 + raw.level_variance for raw in raws])
+    if kind == "bias":
+        return Noise(floor, 0.0, fraction)
+    if kind == "dark":
+        return Noise(floor, 1 / gain, fraction)
+    dark = [0.0 if r.dark is None else r.dark_scale * max(r.dark.level, 0.0) for r in raws]
+    return Noise(floor * gain**2 + gain * np.array(dark), 1.0, fraction)
+
+
+def common_variance(kind: str, raws: Sequence[RawFrame]) -> np.ndarray | float:
+    """Return the variance that all frames share, which no number of frames makes smaller.
+
+    It is that of the bias and the dark that were subtracted from each, in the frames' unit squared.
+    """
+    first = raws[0]
+    bias = first.bias.variance if first.bias is not None else None
+    dark = first.dark.variance if first.dark is not None else None
+    scale = float(np.mean([raw.dark_scale for raw in raws]))
+    shared = first.shares_bias and dark is not None
+    total: np.ndarray | float = 0.0
+    if bias is not None:
+        total = bias * (1 - 2 * scale if shared else 1.0)
+    if dark is not None:
+        total = total + scale**2 * dark
+    if kind == "flat" and first.gain is not None:
+        total = total * first.gain**2
+    return np.maximum(total, 0.0)

@@ -1,0 +1,174 @@
+"""The raw files of a master: opened, measured, and the unfit ones left out with a reason."""
+
+import logging
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from ..fits import open_frame
+from ..steps.dark import SAME_EXPOSURE
+from .quality import FrameStats, InputRow, Limits, check_bias, check_flat, frame_stats
+from .raw import Calibration, RawFrame, raw_frame
+from .stack import threads_for
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Input:
+    """One input: what became of it, its calibrated rows, and what was measured on them."""
+
+    row: InputRow
+    raw: RawFrame | None = None
+    stats: FrameStats | None = None
+
+    def try_to(self, act: Callable[["Input"], None]) -> None:
+        """Do something with the input, which is refused if that fails."""
+        try:
+            act(self)
+        except (OSError, ValueError) as error:
+            self.row.refuse(str(error))
+
+
+def usable(inputs: Sequence[Input]) -> list[Input]:
+    """Return the inputs that are not refused."""
+    return [one for one in inputs if one.row.used]
+
+
+def open_inputs(
+    paths: Sequence[str | os.PathLike],
+    how: Calibration,
+    opened: ExitStack,
+    num_threads: int | None,
+) -> list[Input]:
+    """Open raw files, refuse those that do not fit the others, and measure the rest.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        The files.
+    how : `Calibration`
+        What is done to their rows.
+    opened : `~contextlib.ExitStack`
+        Closes them.
+    num_threads : int or None
+        Files to measure at a time.
+
+    Returns
+    -------
+    list of `Input`
+        One for each path.
+    """
+    inputs = [Input(InputRow(os.fspath(path))) for path in paths]
+
+    def opening(one: Input) -> None:
+        frame = opened.enter_context(open_frame(one.row.path, instrument=how.instrument))
+        one.raw = raw_frame(frame, one.row.path, how)
+
+    def measuring(one: Input) -> None:
+        one.stats = frame_stats(one.raw.source)
+        one.row.level = one.stats.level
+
+    for one in inputs:
+        one.try_to(opening)
+    _refuse_odd(inputs, "shape", lambda raw: raw.source.shape)
+    _refuse_odd(inputs, "unit", lambda raw: str(raw.source.unit))
+    if how.kind == "flat":
+        _refuse_odd(inputs, "filter", lambda raw: raw.fact("filter"))
+    if how.kind == "dark":
+        _refuse_other_exposures(inputs)
+    with ThreadPoolExecutor(threads_for(num_threads)) as pool:
+        list(pool.map(lambda one: one.try_to(measuring), usable(inputs)))
+    return inputs
+
+
+def _refuse_odd(inputs: Sequence[Input], what: str, fact: Callable[[RawFrame], Any]) -> None:
+    """Refuse inputs that differ from most of the others in a fact; of a tie, the later ones."""
+    facts = [(one, fact(one.raw)) for one in usable(inputs)]
+    if not facts:
+        return
+    usual = Counter(value for _, value in facts).most_common(1)[0][0]
+    for one, value in facts:
+        if value != usual:
+            one.row.refuse(f"its {what} is {value} but that of the other frames is {usual}")
+
+
+def _refuse_other_exposures(inputs: Sequence[Input]) -> None:
+    """Refuse darks whose exposure time is not that of most of the others."""
+    times = [(one, one.raw.exptime) for one in usable(inputs)]
+    if not times:
+        return
+    usual = Counter(time for _, time in times).most_common(1)[0][0]
+    for one, time in times:
+        if time is None:
+            one.row.refuse("its exposure time is unknown")
+        elif usual is not None and not math.isclose(time, usual, rel_tol=SAME_EXPOSURE):
+            one.row.refuse(
+                f"its exposure time is {time:g} s but that of the other darks {usual:g} s"
+            )
+
+
+def check_inputs(
+    kind: str, inputs: Sequence[Input], limits: Limits, read_noise: float | None
+) -> list[Input]:
+    """Pass the inputs through the gates of their kind.
+
+    Parameters
+    ----------
+    kind : {"bias", "dark", "flat"}
+        What they are.
+    inputs : sequence of `Input`
+        Their rows are changed.
+    limits : `Limits`
+        What is accepted.
+    read_noise : float or None
+        adu.
+
+    Returns
+    -------
+    list of `Input`
+        Those that are used.
+
+    Raises
+    ------
+    ValueError
+        Too few are left.
+    """
+    candidates = usable(inputs)
+    if kind == "bias":
+        check_bias(
+            [one.row for one in candidates],
+            [one.stats for one in candidates],
+            limits,
+            read_noise,
+        )
+    if kind == "flat":
+        for one in candidates:
+            check_flat(
+                one.row,
+                one.stats,
+                limits,
+                gain=one.raw.gain,
+                pedestal=one.raw.pedestal,
+                saturation=one.raw.saturation,
+            )
+    for one in inputs:
+        if not one.row.used:
+            logger.warning(
+                "%s is not used for the master %s: %s", one.row.path, kind, one.row.reason
+            )
+    used = usable(inputs)
+    if len(used) < max(limits.min_frames, 1):
+        reasons = "".join(
+            f"\n{one.row.path}: {one.row.reason}" for one in inputs if not one.row.used
+        )
+        raise ValueError(
+            f"{len(used)} of {len(inputs)} frames can be used for a master {kind}, but "
+            f"{max(limits.min_frames, 1)} are needed{reasons}"
+        )
+    return used

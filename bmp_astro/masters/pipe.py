@@ -1,0 +1,97 @@
+"""Masters as a pipeline: each item is a list of raw files that make one master."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from astropy.nddata import CCDData
+
+from ..core import BigMultiPipe
+from ..core.control import matching
+from ..fits import write_frame
+from .build import build_master
+from .report import MasterReport
+
+Groups = Mapping[str, Mapping[str, Any]]
+
+
+class MasterPipe(BigMultiPipe):
+    """A pipe whose inputs are lists of raw files, and whose outputs are masters.
+
+    Parameters
+    ----------
+    kind : {"bias", "dark", "flat"}
+        Control keyword: what is built.
+    groups : mapping, optional
+        Control keyword: further keywords for single masters, by the name of their first file:
+        those of `bmp_astro.masters.build_master`, and ``outname``.
+    **kwargs
+        Those of `bmp_astro.core.BigMultiPipe` and of `bmp_astro.masters.build_master`.
+
+    Notes
+    -----
+    The metadata of a master are those of `MasterReport.meta`.  Masters are written with a checksum,
+    by which other products name them.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from bmp_astro.masters import MasterPipe
+    >>> from bmp_astro.simulate import simulate_night
+    >>> with TemporaryDirectory() as folder:
+    ...     night = simulate_night(folder, shape=(64, 96), bad_files=False)
+    ...     pipe = MasterPipe(kind="bias", outdir=folder, num_processes=1)
+    ...     [(outname, meta)] = pipe.pipeline([night.paths("bias")], outname="bias.fits")
+    >>> meta["alarms"]
+    ''
+    """
+
+    def file_read(self, in_name: Any, **kwargs: Any) -> list[str]:
+        """Return the names of the files; their pixels are read when they are combined."""
+        if isinstance(in_name, list | tuple):
+            return [path for name in in_name for path in self.file_read(name)]
+        return [os.fspath(in_name)]
+
+    def pre_process(
+        self, data: list[str], groups: Groups | None = None, **kwargs: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Run the steps, with the keywords of this master's group."""
+        return super().pre_process(data, **{**kwargs, **_of_group(groups, data)})
+
+    def data_process(
+        self, data: list[str], kind: str = "bias", **kwargs: Any
+    ) -> tuple[CCDData, MasterReport]:
+        """Build a master; see `bmp_astro.masters.build_master`."""
+        return build_master(kind, data, **matching(build_master, kwargs, n_positional=2))
+
+    def post_process(
+        self, data: tuple[CCDData, MasterReport], **kwargs: Any
+    ) -> tuple[CCDData | None, dict[str, Any]]:
+        """Run the steps on the master, after its report has become metadata."""
+        ccd, report = data
+        ccd, meta = super().post_process(ccd, **kwargs)
+        return ccd, {**report.meta(), **meta}
+
+    def outname_create(self, in_name: Any, groups: Groups | None = None, **kwargs: Any) -> str:
+        """Name the master as its group says, else after its first file."""
+        first = self.file_read(in_name)
+        return super().outname_create(in_name, **{**kwargs, **_of_group(groups, first)})
+
+    def file_write(
+        self, data: CCDData, outname: str, overwrite: bool = False, **kwargs: Any
+    ) -> str:
+        """Write the master with its uncertainty, mask and checksum."""
+        super().file_write(data, outname, **kwargs)
+        write_frame(data, outname, overwrite=overwrite, checksum=True)
+        return outname
+
+    def control_functions(self) -> list[Callable[..., Any]]:
+        """Return what names control keywords, `build_master` among them."""
+        return [*super().control_functions(), build_master]
+
+
+def _of_group(groups: Groups | None, paths: list[str]) -> Mapping[str, Any]:
+    """Return the keywords of the group that begins with the first of the paths."""
+    if groups is None or not paths:
+        return {}
+    return groups.get(paths[0], {})

@@ -1,0 +1,216 @@
+"""Which raw frames may go into a master, and why the others may not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from ..fits import MaskBit
+from .source import Source, good_values, sample_of
+from .stack import LEVEL_PIXELS
+
+_PATCHES = 4
+_FEWEST_TO_COMPARE = 3
+_PATTERN_FLOOR = 3.0
+_LEVEL_FLOOR = 10.0
+_LEVEL_READ_NOISES = 5.0
+_LEVEL_DEVIATIONS = 10.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of what is accepted.
+
+    Parameters
+    ----------
+    min_frames : int
+        Fewer usable frames make no master.
+    few_frames : int
+        Fewer usable frames make an alarm.
+    max_pattern : float, optional
+        A bias frame is refused when the levels of its patches, compared with the other frames,
+        differ by more than this, adu: light leaks.  By default the read noise, at least 3.
+    max_level_offset : float, optional
+        A bias frame is refused when its level is farther from the median of the others', adu.  By
+        default the largest of 10, five times the read noise and ten times the usual scatter.
+    max_saturated : float
+        A flat is refused when a larger fraction of its pixels is saturated.
+    max_flat_level : float
+        A flat is refused when its raw level is above this fraction of saturation.
+    min_flat_electrons : float
+        A flat is refused when its level, electron without bias and dark, is lower.  Where the gain
+        is unknown, adu.
+    max_rejected : float
+        An alarm when a larger fraction of the values was rejected.
+    max_drift : float, optional
+        An alarm when the level of bias or dark frames drifts faster, adu/hour.  By default the
+        read noise an hour.
+    """
+
+    min_frames: int = 1
+    few_frames: int = 3
+    max_pattern: float | None = None
+    max_level_offset: float | None = None
+    max_saturated: float = 0.05
+    max_flat_level: float = 0.9
+    min_flat_electrons: float = 50.0
+    max_rejected: float = 0.03
+    max_drift: float | None = None
+
+
+class FrameStats(NamedTuple):
+    """What is measured on one calibrated frame.
+
+    ``level`` is the mean of the middle half of its values, which is finer than the median of
+    integers; ``patches`` are the medians of 4 x 4 parts.
+    """
+
+    level: float
+    median: float
+    mean: float
+    patches: np.ndarray
+    saturated: float
+
+
+@dataclass
+class InputRow:
+    """What became of one input: used or not, the reason, its level and what to look at."""
+
+    path: str
+    used: bool = True
+    reason: str = ""
+    level: float | None = None
+    alarms: list[str] = field(default_factory=list)
+
+    def refuse(self, reason: str) -> None:
+        """Say that the frame is not used; the first reason stays."""
+        if self.used:
+            self.used, self.reason = False, reason
+
+
+def frame_stats(source: Source) -> FrameStats:
+    """Measure a frame on rows spread over it; ValueError when it has no good pixel."""
+    band = sample_of(source, LEVEL_PIXELS)
+    saturated = 0.0
+    if band.flags is not None:
+        saturated = float(np.mean((band.flags & MaskBit.SATURATED) != 0))
+    values = good_values(band)
+    if not values.size:
+        values = band.data[np.isfinite(band.data)]
+    if not values.size:
+        raise ValueError("it has no pixel with a value")
+    low, median, high = np.percentile(values, [25, 50, 75])
+    middle = values[(values >= low) & (values <= high)]
+    patches = [
+        [np.median(part) for part in np.array_split(rows, _PATCHES, axis=1) if part.size]
+        for rows in np.array_split(band.data, _PATCHES)
+        if rows.size
+    ]
+    return FrameStats(
+        float(middle.mean(dtype=float)),
+        float(median),
+        float(values.mean(dtype=float)),
+        np.array(patches, dtype=float),
+        saturated,
+    )
+
+
+def check_bias(
+    rows: Sequence[InputRow],
+    stats: Sequence[FrameStats],
+    limits: Limits,
+    read_noise: float | None,
+) -> None:
+    """Refuse bias frames with light in them, or far from the level of the others.
+
+    Two frames cannot tell which of them is wrong: then both get an alarm.
+
+    Parameters
+    ----------
+    rows : sequence of `InputRow`
+        Changed in place.
+    stats : sequence of `FrameStats`
+        Of the same frames.
+    limits : `Limits`
+        What is accepted.
+    read_noise : float or None
+        adu.
+    """
+    if len(rows) < 2:
+        return
+    noise = 0.0 if read_noise is None else read_noise
+    # A level that drifts, and a pattern that all frames share, are no fault of one frame.
+    patches = np.array([one.patches - one.median for one in stats])
+    departure = patches - np.median(patches, axis=0)
+    pattern = np.ptp(departure.reshape(len(rows), -1), axis=1)
+    max_pattern = max(_PATTERN_FLOOR, noise) if limits.max_pattern is None else limits.max_pattern
+    levels = np.array([one.level for one in stats])
+    offset = levels - np.median(levels)
+    max_offset = limits.max_level_offset
+    if max_offset is None:
+        scatter = 1.4826 * float(np.median(np.abs(offset)))
+        max_offset = max(_LEVEL_FLOOR, _LEVEL_READ_NOISES * noise, _LEVEL_DEVIATIONS * scatter)
+    for row, found, away in zip(rows, pattern, offset, strict=True):
+        reasons = []
+        if found > max_pattern:
+            reasons.append(
+                f"light leak: compared with the other frames its level varies by {found:.1f} adu "
+                f"over the frame (limit {max_pattern:.1f})"
+            )
+        if abs(away) > max_offset:
+            reasons.append(
+                f"its level is {away:+.1f} adu away from that of the other frames "
+                f"(limit {max_offset:.1f})"
+            )
+        if len(rows) >= _FEWEST_TO_COMPARE:
+            for reason in reasons:
+                row.refuse(reason)
+        else:
+            row.alarms += [f"{reason}; two frames cannot tell which is wrong" for reason in reasons]
+
+
+def check_flat(
+    row: InputRow,
+    stats: FrameStats,
+    limits: Limits,
+    *,
+    gain: float | None,
+    pedestal: float,
+    saturation: float | None,
+) -> None:
+    """Refuse a flat that is saturated or too faint.
+
+    Parameters
+    ----------
+    row : `InputRow`
+        Changed in place.
+    stats : `FrameStats`
+        Of the flat without bias and dark, electron; adu where the gain is not known.
+    limits : `Limits`
+        What is accepted.
+    gain : float or None
+        electron/adu.
+    pedestal : float
+        What was subtracted, adu.
+    saturation : float or None
+        Raw adu.
+    """
+    unit = "adu" if gain is None else "electron"
+    if stats.saturated > limits.max_saturated:
+        row.refuse(
+            f"saturated: {100 * stats.saturated:.1f} % of its pixels reach {saturation:g} adu "
+            f"(limit {100 * limits.max_saturated:g} %)"
+        )
+    if saturation is not None:
+        raw = stats.median / (1.0 if gain is None else gain) + pedestal
+        if raw > limits.max_flat_level * saturation:
+            row.refuse(
+                f"saturated: its level of {raw:.0f} adu is {100 * raw / saturation:.0f} % of "
+                f"saturation (limit {100 * limits.max_flat_level:g} %)"
+            )
+    if stats.median < limits.min_flat_electrons:
+        row.refuse(
+            f"too faint: its level is {stats.median:.0f} {unit} "
+            f"(at least {limits.min_flat_electrons:g} are needed)"
+        )

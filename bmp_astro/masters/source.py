@@ -1,0 +1,142 @@
+"""Frames to be combined, wherever they are, as rows that can be read in any order."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from astropy.nddata import CCDData
+from astropy.units import UnitBase
+
+from ..fits import OpenFrame, flags_of
+from ..steps.image import variance_of
+
+_BLOCKS = 32
+
+
+class Band(NamedTuple):
+    """Some rows of a frame: pixels, variance and mask bits, the latter two None if unknown."""
+
+    data: np.ndarray
+    variance: np.ndarray | None
+    flags: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A frame that is read in bands of rows.
+
+    Parameters
+    ----------
+    name : str
+        What messages and headers call it.
+    header : `~astropy.io.fits.Header`
+        Its cards.
+    shape : tuple of int
+        ``(ny, nx)``.
+    unit : `~astropy.units.UnitBase`
+        Unit of the pixels.
+    dtype : `~numpy.dtype`
+        Type of the pixels that `read` returns.
+    quantum : float
+        Step between possible values; 0 when they are not quantized.
+    has_variance, has_flags : bool
+        Whether bands have them.
+    read : callable
+        ``read(y0, y1)`` gives a `Band`, from any thread.
+    """
+
+    name: str
+    header: Any
+    shape: tuple[int, int]
+    unit: UnitBase
+    dtype: np.dtype
+    quantum: float
+    has_variance: bool
+    has_flags: bool
+    read: Callable[[int, int], Band]
+
+
+def ccd_source(ccd: CCDData, name: str) -> Source:
+    """Return an image in memory as a source."""
+    if ccd.data.ndim != 2:
+        raise ValueError(f"{name} has shape {ccd.data.shape}: expected an image, (ny, nx)")
+    variance, flags = variance_of(ccd), flags_of(ccd)
+
+    def read(y0: int, y1: int) -> Band:
+        return Band(*(None if a is None else a[y0:y1] for a in (ccd.data, variance, flags)))
+
+    return Source(
+        name,
+        ccd.header,
+        ccd.data.shape,
+        ccd.unit,
+        ccd.data.dtype,
+        quantum_of(ccd.data[:: max(1, len(ccd.data) // _BLOCKS)]),
+        variance is not None,
+        flags is not None,
+        read,
+    )
+
+
+def file_source(frame: OpenFrame, path: str | os.PathLike) -> Source:
+    """Return an open file as a source."""
+
+    def read(y0: int, y1: int) -> Band:
+        data, flags = frame.read(y0, y1)
+        deviation = frame.uncertainty_rows(y0, y1)
+        return Band(data, None if deviation is None else np.square(deviation), flags)
+
+    probe = read(frame.shape[0] // 2, frame.shape[0] // 2 + 1)
+    return Source(
+        os.fspath(path),
+        frame.header,
+        frame.shape,
+        frame.unit,
+        frame.dtype,
+        quantum_of(probe.data),
+        probe.variance is not None,
+        probe.flags is not None or frame.flag_rows(0, 1) is not None,
+        read,
+    )
+
+
+def quantum_of(pixels: np.ndarray) -> float:
+    """Return the step between values: their greatest common divisor, 0 where they are not integers.
+
+    Cameras that put 12 or 14 bits into the upper part of 16 have steps of 16 or 4.
+    """
+    if pixels.dtype.kind not in "ui" or pixels.size == 0:
+        return 0.0
+    step = int(np.gcd.reduce(pixels.astype(np.int64) - int(pixels.min()), axis=None))
+    return float(max(step, 1))
+
+
+def sample_of(source: Source, pixels: int) -> Band:
+    """Return blocks of rows spread evenly over the frame, about so many pixels in all.
+
+    The rows depend on the shape of the frame alone, so that what is measured on them does not
+    depend on how the frame is read later.
+    """
+    ny, nx = source.shape
+    height = -(-pixels // (nx * _BLOCKS))
+    if height * _BLOCKS >= ny:
+        return source.read(0, ny)
+    starts = np.linspace(0, ny - height, _BLOCKS).astype(int)
+    bands = [source.read(int(start), int(start) + height) for start in starts]
+    return Band(
+        *(
+            None if planes[0] is None else np.concatenate(planes)
+            for planes in zip(*bands, strict=True)
+        )
+    )
+
+
+def good_values(band: Band) -> np.ndarray:
+    """Return the values of a band that are finite and not flagged, as one row of numbers."""
+    good = np.isfinite(band.data) if band.data.dtype.kind == "f" else None
+    if band.flags is not None:
+        unflagged = band.flags == 0
+        good = unflagged if good is None else good & unflagged
+    return band.data.ravel() if good is None or good.all() else band.data[good]

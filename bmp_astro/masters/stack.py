@@ -1,0 +1,159 @@
+"""Combine frames in bands of rows, in threads, inside a limit of memory."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import numpy as np
+
+from ..core.resources import available_cores, available_memory
+from ..fits import MaskBit
+from ..kernels import Combined, Noise
+from ..kernels import combine as combine_stack
+from .noise import standard_error_factor
+from .recipe import Factors, Levels, Recipe
+from .source import Source, good_values, sample_of
+
+LEVEL_PIXELS = 2**21
+_MEMORY_SHARE = 0.25
+_BAND_BYTES = 2**25
+_RESULT_BYTES = 16  # a pixel's data, uncertainty, count, flags and mask, and room to turn one over
+_KERNEL_BYTES = 2**23
+
+
+def levels_of(sources: Sequence[Source], num_threads: int | None = None) -> Levels:
+    """Return a function that measures the level of each frame, once for each statistic.
+
+    A level is a statistic of the pixels that are finite and not flagged; of frames larger than
+    about two million pixels, of that many in rows spread over the frame.
+    """
+
+    @lru_cache(maxsize=2)
+    def levels(statistic: str) -> np.ndarray:
+        if statistic not in ("median", "mean"):
+            raise ValueError(f"{statistic!r}: expected 'median', 'mean' or one number a frame")
+
+        def level(source: Source) -> float:
+            values = good_values(sample_of(source, LEVEL_PIXELS))
+            if not values.size:
+                raise ValueError(f"{source.name} has no good pixel to find its level from")
+            return float(np.median(values) if statistic == "median" else values.mean(dtype=float))
+
+        with ThreadPoolExecutor(threads_for(num_threads)) as pool:
+            return np.array(list(pool.map(level, sources)))
+
+    return levels
+
+
+def threads_for(num_threads: int | None) -> int:
+    """Return the number of threads that were asked for, by default one a core."""
+    if num_threads is None:
+        return available_cores()
+    if num_threads < 1:
+        raise ValueError(f"num_threads={num_threads}: expected at least 1")
+    return int(num_threads)
+
+
+def combine_sources(
+    sources: Sequence[Source],
+    recipe: Recipe,
+    factors: Factors,
+    *,
+    noise: Noise | None,
+    propagate: bool,
+    mem_limit: float | None = None,
+    num_threads: int | None = None,
+) -> Combined:
+    """Combine frames band by band.
+
+    Parameters
+    ----------
+    sources : sequence of `Source`
+        Frames of one shape.
+    recipe : `Recipe`
+        How they are combined.
+    factors : `Factors`
+        Their scales, offsets and weights.
+    noise : `Noise` or None
+        The expected noise of one value.
+    propagate : bool
+        Make the standard error from the frames' own variances.
+    mem_limit : float, optional
+        Bytes for everything that is made here, the result included; a quarter of what is
+        available by default.  Frames that are in memory already do not count.  Below the size of
+        the result and a row of each frame it cannot be kept.
+    num_threads : int, optional
+        Bands at a time.
+
+    Returns
+    -------
+    `Combined`
+        The whole result.
+    """
+    ny, nx = sources[0].shape
+    result = Combined(
+        np.empty((ny, nx), np.float32),
+        np.empty((ny, nx), np.float32) if propagate or noise is not None else None,
+        np.empty((ny, nx), np.uint16),
+        np.empty((ny, nx), np.uint8),
+    )
+    settings = {
+        **recipe.rule(),
+        "scale": factors.scale,
+        "offset": factors.offset,
+        "weights": factors.weights,
+        "noise": noise,
+        "quantum": float(
+            np.max([s.quantum * f for s, f in zip(sources, factors.scale, strict=True)])
+        ),
+        "k": standard_error_factor(recipe, len(sources)),
+        "lost_bit": int(MaskBit.NO_DATA),
+    }
+    rows, threads = _bands(sources, mem_limit, threads_for(num_threads))
+
+    def one_band(y0: int) -> None:
+        y1 = min(y0 + rows, ny)
+        stack, variance, flags = _read(sources, y0, y1, propagate)
+        combined = combine_stack(stack, variance=variance, flags=flags, **settings)
+        for whole, part in zip(result, combined, strict=True):
+            if whole is not None:
+                whole[y0:y1] = part
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(one_band, range(0, ny, rows)))
+    return result
+
+
+def _bands(sources: Sequence[Source], mem_limit: float | None, threads: int) -> tuple[int, int]:
+    """Return how many rows a band has, and how many bands may be in memory at a time."""
+    ny, nx = sources[0].shape
+    limit = _MEMORY_SHARE * available_memory() if mem_limit is None else float(mem_limit)
+    left = limit - ny * nx * _RESULT_BYTES
+    one_row = nx * _bytes_of_pixel(sources)
+    threads = int(min(threads, max(left // (_KERNEL_BYTES + one_row), 1)))
+    share = min(left / threads - _KERNEL_BYTES, _BAND_BYTES)
+    return int(min(max(share // one_row, 1), ny)), threads
+
+
+def _bytes_of_pixel(sources: Sequence[Source]) -> int:
+    """Return the bytes that a pixel takes in a band: in the stack, while it is read, combined."""
+    kept = sum(s.dtype.itemsize + 4 * s.has_variance + s.has_flags for s in sources)
+    return kept + 40
+
+
+def _read(
+    sources: Sequence[Source], y0: int, y1: int, propagate: bool
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Read the same rows of all frames into stacks."""
+    shape = (len(sources), y1 - y0, sources[0].shape[1])
+    stack = np.empty(shape, np.result_type(*(source.dtype for source in sources)))
+    variance = np.empty(shape, np.float32) if propagate else None
+    flags = np.zeros(shape, np.uint8) if any(s.has_flags for s in sources) else None
+    for index, source in enumerate(sources):
+        band = source.read(y0, y1)
+        stack[index] = band.data
+        if variance is not None:
+            variance[index] = band.variance
+        if flags is not None and band.flags is not None:
+            flags[index] = band.flags
+    return stack, variance, flags
