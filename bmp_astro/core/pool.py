@@ -16,8 +16,8 @@ from concurrent.futures import Executor, Future
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from bmp_astro.core.nodaemon import NoDaemonPool
-from bmp_astro.core.poolerrors import (
+from .nodaemon import NoDaemonPool
+from .poolerrors import (
     PoolError,
     RemoteError,
     RemoteTraceback,
@@ -26,10 +26,10 @@ from bmp_astro.core.poolerrors import (
     WorkerDied,
     WorkerStartError,
 )
-from bmp_astro.core.resources import available_cores
-from bmp_astro.core.sending import packed
-from bmp_astro.core.supervisor import Supervisor
-from bmp_astro.core.workerprocess import Work, search_path
+from .resources import available_cores, check_number
+from .sending import packed
+from .supervisor import Supervisor
+from .workerprocess import Work, search_path
 
 __all__ = [
     "NoDaemonPool",
@@ -98,8 +98,8 @@ class SupervisedPool(Executor):
 
     Raises
     ------
-    ValueError
-        When a limit is not above 0.
+    ValueError, TypeError
+        When a limit is not a number above 0.
     NotImplementedError
         On Windows.
 
@@ -126,10 +126,6 @@ class SupervisedPool(Executor):
                 "SupervisedPool needs inherited pipes and signals, which Windows does not have: "
                 "use executor='thread', or a concurrent.futures.ProcessPoolExecutor"
             )
-        if max_workers is None:
-            max_workers = available_cores()
-        if threads_per_worker is None:
-            threads_per_worker = _inherited_threads(max(available_cores() // max_workers, 1))
         for name, value in (
             ("max_workers", max_workers),
             ("timeout", timeout),
@@ -137,8 +133,12 @@ class SupervisedPool(Executor):
             ("threads_per_worker", threads_per_worker),
             ("start_timeout", start_timeout),
         ):
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} is {value!r}, expected a number above 0")
+            if value is not None:
+                check_number(name, value)
+        if max_workers is None:
+            max_workers = available_cores()
+        if threads_per_worker is None:
+            threads_per_worker = _inherited_threads(max(available_cores() // max_workers, 1))
         self.max_workers = max_workers
         self.timeout = timeout
         self.max_memory = max_memory
@@ -147,7 +147,6 @@ class SupervisedPool(Executor):
         self._supervisor = Supervisor(
             max_workers, _environment(threads_per_worker), _context(), initial, start_timeout
         )
-        self._running = False
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         """Ask for a call, with the pool's own limits.
@@ -236,7 +235,7 @@ class SupervisedPool(Executor):
         """
         self._supervisor.killing = True
         self._supervisor.wake()
-        if wait and self._running:
+        if wait:
             self._supervisor.join()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -256,7 +255,7 @@ class SupervisedPool(Executor):
         if cancel_futures:
             self._supervisor.cancelling = True
         self._supervisor.wake()
-        if wait and self._running:
+        if wait:
             self._supervisor.join()
 
     def __exit__(
@@ -289,8 +288,7 @@ class SupervisedPool(Executor):
 
     def _run(self) -> None:
         """Start the supervising thread, the first time."""
-        if not self._running:
-            self._running = True
+        if not self._supervisor.started:
             self._supervisor.start()
             # The thread knows nothing of the pool: one that nobody refers to any more closes.
             weakref.finalize(self, _close, self._supervisor, self._pid).atexit = False

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from bmp_astro.core.cgroups import cpu_quota, memory_left
+from .cgroups import cpu_quota, memory_left
 
 _ROOT = Path("/")
 _MIB = 2**20
@@ -82,14 +82,14 @@ def available_memory(
     >>> available_memory(mem_available=1000)
     1000
     """
-    _check("mem_frac", mem_frac)
+    check_number("mem_frac", mem_frac)
     if mem_frac > 1:
         raise ValueError(f"mem_frac is {mem_frac!r}, expected a fraction of at most 1")
     limits = [psutil.virtual_memory().available, memory_left(root), _slurm_memory_left()]
     there = min(limit for limit in limits if limit is not None)
     if mem_available is None:
         return int(there * mem_frac)
-    _check("mem_available", mem_available)
+    check_number("mem_available", mem_available)
     return int(min(mem_available, there))
 
 
@@ -142,14 +142,14 @@ def num_can_process(
     if num_processes is None:
         limits = [available_cores(root=root)]
     else:
-        _check("num_processes", num_processes)
+        check_number("num_processes", num_processes)
         limits = [_wanted(num_processes, root)]
     if num_to_process is not None:
-        _check("num_to_process", num_to_process, zero=True)
+        check_number("num_to_process", num_to_process, zero=True)
         limits.append(int(num_to_process))
     if process_size is not None:
-        _check("process_size", process_size)
-        _check("worker_size", worker_size, zero=True)
+        check_number("process_size", process_size)
+        check_number("worker_size", worker_size, zero=True)
         memory = available_memory(mem_frac=mem_frac, mem_available=mem_available, root=root)
         limits.append(int(memory // (process_size + worker_size)))
     return max(min(limits), 1)
@@ -199,6 +199,34 @@ def reset_peak_memory() -> bool:
     return True
 
 
+def check_number(name: str, value: object, zero: bool = False) -> None:
+    """Raise unless a setting is a finite number above 0.
+
+    Parameters
+    ----------
+    name : str
+        The setting, for the message.
+    value : object
+        What was given for it.
+    zero : bool, optional
+        Whether 0 will do as well.
+
+    Raises
+    ------
+    TypeError
+        When it is not a number.
+    ValueError
+        When it is negative, 0, infinite or not a number.
+    """
+    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name} is {value!r}, expected a number; leave it out or give None")
+    number = float(value)
+    if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
+        raise ValueError(
+            f"{name} is {value!r}, expected a number above 0; leave it out or give None"
+        )
+
+
 def _peak_without_proc() -> int:
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
@@ -213,17 +241,6 @@ def _wanted(num_processes: float, root: Path) -> int:
     if num_processes < 1:
         return round(num_processes * available_cores(root=root))
     return int(num_processes)
-
-
-def _check(name: str, value: object, zero: bool = False) -> None:
-    """Raise unless `value` is a positive (or zero) finite number."""
-    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name} is {value!r}, expected a number; leave it out or give None")
-    number = float(value)
-    if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
-        raise ValueError(
-            f"{name} is {value!r}, expected a number above 0; leave it out or give None"
-        )
 
 
 def _physical_cores(root: Path) -> int:

@@ -5,8 +5,8 @@ import pickle
 from concurrent.futures import Future, InvalidStateError
 from typing import Any
 
-from bmp_astro.core.poolerrors import PoolError, RemoteError, RemoteTraceback
-from bmp_astro.core.wire import Kind
+from .poolerrors import PoolError, RemoteError, RemoteTraceback
+from .wire import Kind
 
 
 def settle(future: Future[Any], kind: Kind, body: bytearray) -> None:

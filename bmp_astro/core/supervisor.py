@@ -11,16 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from bmp_astro.core.poolerrors import (
+from .poolerrors import (
     PoolError,
     TaskMemoryExceeded,
     TaskTimeout,
     WorkerDied,
     WorkerStartError,
 )
-from bmp_astro.core.settle import again, fail, settle
-from bmp_astro.core.wire import Kind
-from bmp_astro.core.workerprocess import Work, WorkerProcess
+from .settle import again, fail, settle
+from .wire import Kind
+from .workerprocess import Work, WorkerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,7 @@ class Supervisor:
         self.at_least = 0
         self.broken: PoolError | None = None
         self.lock = threading.Lock()
+        self.started = False
         self.finished = False
         self._max_workers = max_workers
         self._new_worker = functools.partial(
@@ -73,26 +74,28 @@ class Supervisor:
         self._failed_starts = 0
         self._next_look = 0.0
         self._workers: list[WorkerProcess] = []
+        self._thread = threading.Thread(target=self._run, name="bmp_astro pool", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread, and open what it needs: a pool that is never used has nothing open."""
         self._selector = selectors.DefaultSelector()
         self._awake, self._waker = socket.socketpair()
         self._awake.setblocking(False)
         self._waker.setblocking(False)
         self._selector.register(self._awake, selectors.EVENT_READ, self._clear_wakes)
-        self._thread = threading.Thread(target=self._run, name="bmp_astro pool", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
         self._thread.start()
+        self.started = True
 
     def wake(self) -> None:
         """Let the thread look at what has been asked."""
         # Full: it will wake anyway. Closed: it has finished.
         with contextlib.suppress(OSError):
-            self._waker.send(b"\0")
+            if self.started:
+                self._waker.send(b"\0")
 
     def join(self) -> None:
         """Wait until everything has ended."""
-        if self._thread.ident is not None and self._thread is not threading.current_thread():
+        if self.started and self._thread is not threading.current_thread():
             self._thread.join()
 
     @property
@@ -314,8 +317,8 @@ class Supervisor:
         self._failed_starts += 1
         if self._failed_starts < _FAILED_STARTS:
             return
-        if any(worker.ready for worker in self._workers):
-            logger.warning("the pool goes on with %d workers: %s", len(self._workers), error)
+        if self._workers:
+            logger.info("the pool goes on with %d workers: %s", len(self._workers), error)
             self._max_workers = len(self._workers)
         else:
             self.broken = error

@@ -5,6 +5,7 @@ It imports as little as it can: its start is part of every run.
 
 import contextlib
 import faulthandler
+import functools
 import io
 import os
 import pickle
@@ -18,7 +19,7 @@ from typing import Any
 
 import cloudpickle
 
-from bmp_astro.core.wire import FrameReader, Kind, framed
+from .wire import FrameReader, Kind, framed
 
 DUMP_SIGNAL = signal.SIGUSR1
 """Makes a worker write where each of its threads is to its standard error."""
@@ -41,13 +42,20 @@ def main(fd: int, parent: int) -> None:
     signal.signal(signal.SIGTERM, _nothing)
     pipe = socket.socket(fileno=fd)
     pipe.set_inheritable(False)
-    # A process that a task forks must not keep our pipe open.
-    os.register_at_fork(after_in_child=pipe.close)
+    os.register_at_fork(after_in_child=functools.partial(_forked, pipe))
     surroundings = _Surroundings(pipe)
     threading.Thread(target=_leave_with_parent, args=(pipe, parent), daemon=True).start()
     # The pool may end in the middle of a frame: there is nobody left to tell.
     with contextlib.suppress(EOFError, BrokenPipeError):
         _serve(pipe, surroundings)
+
+
+def _forked(pipe: socket.socket) -> None:
+    """Make a process that a task forks an ordinary one, which signals can end."""
+    pipe.close()
+    with contextlib.suppress(ValueError):  # forked by another thread than the main one
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _nothing(number: int, frame: object) -> None:
@@ -173,7 +181,7 @@ class _Surroundings:
         self._identities = {number: _identity(number) for number in range(3)}
         self._streams = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}
         faulthandler.enable(self._copies[2])
-        faulthandler.register(DUMP_SIGNAL, self._copies[2])
+        faulthandler.register(DUMP_SIGNAL, self._copies[2], all_threads=True)
 
     def enter(self, folder: str | None, path: list[str]) -> None:
         """Take over the parent's working directory and search path for modules."""

@@ -15,9 +15,9 @@ from typing import Any
 
 import psutil
 
-from bmp_astro.core.poolerrors import PoolError, WorkerDied
-from bmp_astro.core.wire import FrameReader, Kind, framed
-from bmp_astro.core.worker import DUMP_SIGNAL
+from .poolerrors import PoolError, WorkerDied
+from .wire import FrameReader, Kind, framed
+from .worker import DUMP_SIGNAL
 
 _BOOT = (
     "import sys; sys.path[:] = sys.argv.pop().split('\\n');"
