@@ -11,8 +11,7 @@ from astropy.table import Table
 
 from ..ccdmultipipe import CalibrationPipe
 from ..core import Outcome, assure_list
-from .inventory import Spec
-from .plan import KINDS
+from .plan import KINDS, master_path
 from .rows import failed
 
 # Cards of a product that become columns of the table.
@@ -28,9 +27,8 @@ def reduce_lights(
     plan: Table,
     out: Path,
     pipe: type[CalibrationPipe],
-    instrument: Spec,
     lost: Mapping[str, str],
-    keywords: dict[str, Any],
+    keywords: Mapping[str, Any],
 ) -> dict[str, Outcome]:
     """Calibrate the lights of a plan.
 
@@ -42,11 +40,9 @@ def reduce_lights(
         The output directory.
     pipe : type
         The pipe to use.
-    instrument : Instrument or str, optional
-        The camera.
     lost : mapping
         For each product that could not be made: why.
-    keywords : dict
+    keywords : mapping
         What the pipe takes besides.
 
     Returns
@@ -63,10 +59,10 @@ def reduce_lights(
             outcomes[name] = failed(name, f"a master could not be made: {'; '.join(missing)}")
             continue
         names[name] = os.path.join(out, str(row["product"]))
-        masters[name] = {key: _path(master, plan, out) for key, master in wanted.items()}
+        masters[name] = {key: master_path(master, plan, out) for key, master in wanted.items()}
     if names:
         (out / "lights").mkdir(exist_ok=True)
-        outcomes.update(_run(pipe, names, masters, instrument, keywords))
+        outcomes.update(_run(pipe, names, masters, keywords))
     alarms = dict(zip(plan["in_name"], plan["message"], strict=True))
     return {name: _with_alarm(outcome, alarms[name]) for name, outcome in outcomes.items()}
 
@@ -75,9 +71,9 @@ def _run(
     pipe: type[CalibrationPipe],
     names: Mapping[str, str],
     masters: Mapping[str, Mapping[str, str | None]],
-    instrument: Spec,
-    keywords: dict[str, Any],
+    keywords: Mapping[str, Any],
 ) -> dict[str, Outcome]:
+    keywords = dict(keywords)
     before = assure_list(keywords.pop("pre_process_list", None))
     after = assure_list(keywords.pop("post_process_list", None))
     lights = pipe(
@@ -85,7 +81,6 @@ def _run(
         post_process_list=[*after, *pipe.summary_steps, product_facts],
         outnames=names,
         planned_masters=masters,
-        instrument=instrument,
         **keywords,
     )
     return {str(outcome.in_name): outcome for outcome in lights.iter_pipeline(list(names))}
@@ -111,13 +106,6 @@ def product_facts(ccd: CCDData, bmp_meta: dict[str, Any] | None = None, **kwargs
                 value = ccd.header[card]
                 bmp_meta[column] = value if unit is None else value * unit
     return ccd
-
-
-def _path(master: str, plan: Table, out: Path) -> str | None:
-    """Where a master is: in the output directory when the plan makes it, else where it says."""
-    if not master:
-        return None
-    return os.path.join(out, master) if master in plan["product"] else master
 
 
 def _with_alarm(outcome: Outcome, text: str) -> Outcome:

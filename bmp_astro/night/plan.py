@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -299,6 +300,13 @@ def read_plan(plan: str | os.PathLike | Table, frames: Sequence[Frame]) -> Table
             for frame in frames
         ]
     )
+
+
+def master_path(master: str, plan: Table, out: Path) -> str | None:
+    """Where a master is: in the output directory when the plan makes it, else where it says."""
+    if not master:
+        return None
+    return os.path.join(out, master) if master in plan["product"] else master
 
 
 def _said(value: Any) -> str:

@@ -14,7 +14,7 @@ from ..core import Outcome
 from .inventory import Frame, Raw, Spec, survey
 from .lights import reduce_lights
 from .log import night_log
-from .masters import build_masters
+from .masters import build_masters, master_keywords
 from .plan import KINDS, REQUIRED, Masters, Select, make_plan, read_plan
 from .rows import failed, night_table, rejected, summary
 
@@ -122,12 +122,14 @@ def reduce_night(
         plan = make_plan(frames, masters=masters, select=select, require=require)
     else:
         plan = read_plan(plan, frames)
-    engine = {
+    common = {"instrument": camera, "overwrite": overwrite, "progress": progress}
+    for_masters = {**master_keywords(num_processes, mem_available, kwargs), **common}
+    for_lights = {
         "executor": executor,
         "num_processes": num_processes,
         "mem_available": mem_available,
-        "progress": progress,
-        "overwrite": overwrite,
+        **common,
+        **kwargs,
     }
     out.mkdir(parents=True, exist_ok=True)
     with night_log(out / "bmp_astro.log") as log:
@@ -137,9 +139,10 @@ def reduce_night(
         outcomes = {frame.path: _left_out(frame, row) for frame, row in rows}
         lost: dict[str, str] = {}
         for kind in KINDS:
-            made = build_masters(kind, plan, out, camera, combine, lost, engine)
+            recipe = {} if combine is None else combine.get(kind, {})
+            made = build_masters(kind, plan, out, lost, {**for_masters, "combine": recipe})
             outcomes.update(made)
-        outcomes.update(reduce_lights(plan, out, pipe, camera, lost, {**engine, **kwargs}))
+        outcomes.update(reduce_lights(plan, out, pipe, lost, for_lights))
         table = night_table(frames, outcomes)
         _write_log(log, outcomes.values(), table)
     table.write(out / "night.ecsv", format="ascii.ecsv", overwrite=True)
