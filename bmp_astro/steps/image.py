@@ -50,7 +50,7 @@ def run(frame: CCDData, *parts: dict[str, Any], unit: u.UnitBase | None = None) 
     result = run_kernel(frame.data, **terms)
     sigma = result.variance
     if sigma is not None:
-        sigma = StdDevUncertainty(np.sqrt(sigma, out=sigma))
+        sigma = StdDevUncertainty(np.sqrt(sigma, out=sigma), copy=False)
     nothing = flags is None and not result.flags.any()
     return remade(
         frame,

@@ -174,7 +174,7 @@ def _read(path: str) -> Master:
     ccd = read_frame(path)
     variance, flags = variance_of(ccd), flags_of(ccd)
     if variance is not None:
-        ccd.uncertainty = VarianceUncertainty(variance)
+        ccd.uncertainty = VarianceUncertainty(variance, copy=False)
     for plane in (ccd.data, variance, flags, ccd.mask):
         if plane is not None:
             plane.setflags(write=False)

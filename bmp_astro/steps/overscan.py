@@ -11,6 +11,7 @@ from .image import remade, run
 from .provenance import record_overscan
 
 METHODS = ("polynomial", "mean", "median")
+_ROUNDING = 1e-6  # adu: what is nearer to the polynomial is on it
 
 
 class OverscanLevel(NamedTuple):
@@ -161,8 +162,8 @@ def overscan_level(
     -------
     OverscanLevel
         ``(ny, 1)`` for axis 1, ``(1, nx)`` for axis 0. The variance comes from the scatter about
-        the polynomial, or from that of the pixels in their rows, columns of different level
-        allowed for.
+        the polynomial, or from that of the pixels in their rows; columns of different level
+        add to it for the median alone.
 
     Raises
     ------
@@ -205,7 +206,8 @@ def _each_line(lines: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
     n_lines, size = lines.shape
     if size > 1 and n_lines > 1:
         residual = lines - means[:, None]
-        residual -= residual.mean(axis=0)
+        if method == "mean":  # columns that differ in level are no noise of a mean
+            residual -= residual.mean(axis=0)
         variance = np.sum(residual**2) / ((n_lines - 1) * (size - 1)) / size
     else:  # the lines' scatter is all there is
         variance = np.var(np.diff(level)) / 2 if n_lines > 2 else 0.0
@@ -232,6 +234,6 @@ def _polynomial(
         residual = means - level
         variance = np.sum(residual[keep] ** 2) / freedom
         if remaining:
-            keep &= np.abs(residual) <= sigma * np.sqrt(variance)
+            keep &= np.abs(residual) <= max(sigma * np.sqrt(variance), _ROUNDING)
     covariance = np.linalg.inv(basis[keep].T @ basis[keep]) * variance
     return level, np.einsum("ij,jk,ik->i", basis, covariance, basis)

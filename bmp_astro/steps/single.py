@@ -32,7 +32,9 @@ def as_single(ccd: CCDData, **kwargs: Any) -> CCDData:
     """
     uncertainty = ccd.uncertainty
     if uncertainty is not None:
-        uncertainty = type(uncertainty)(_single(uncertainty.array), unit=uncertainty.unit)
+        uncertainty = type(uncertainty)(
+            _single(uncertainty.array), unit=uncertainty.unit, copy=False
+        )
     return remade(ccd, data=_single(ccd.data), uncertainty=uncertainty)
 
 

@@ -79,7 +79,8 @@ def create_uncertainty(
     variance = run_kernel(
         ccd.data, gain=gain, read_noise=noise, level_variance=constant, apply_gain=False
     ).variance
-    return remade(frame, uncertainty=StdDevUncertainty(np.sqrt(variance, out=variance)))
+    sigma = StdDevUncertainty(np.sqrt(variance, out=variance), copy=False)
+    return remade(frame, uncertainty=sigma)
 
 
 def level_variance(ccd: CCDData) -> float:

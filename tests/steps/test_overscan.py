@@ -1,0 +1,135 @@
+"""Overscan: against ccdproc, against truth, and what is refused."""
+
+import ccdproc
+import numpy as np
+import pytest
+from astropy.nddata import CCDData
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bmp_astro.fits import Instrument
+from bmp_astro.steps import subtract_overscan
+from bmp_astro.steps.overscan import frame_level, overscan_level
+
+
+@pytest.mark.parametrize(("method", "median"), [("mean", False), ("median", True)])
+@pytest.mark.parametrize("axis", [1, 0])
+def test_each_rows_own_level_is_that_of_ccdproc(method, median, axis):
+    raw = np.random.default_rng(1).normal(1000, 5, (40, 30))
+    section = "[25:30,1:40]" if axis else "[1:30,35:40]"
+    ours = subtract_overscan(
+        CCDData(raw, unit="adu"), overscan_section=section, overscan_method=method
+    )
+    theirs = ccdproc.subtract_overscan(
+        CCDData(raw, unit="adu"), fits_section=section, overscan_axis=axis, median=median
+    )
+    np.testing.assert_allclose(ours.data, theirs.data, atol=2e-4)
+    assert ours.data.dtype == np.float32
+
+
+def test_polynomial_recovers_a_curve_to_its_noise():
+    rng = np.random.default_rng(2)
+    y = np.linspace(-1, 1, 400)
+    truth = 1000 + 5 * y + 3 * y**2
+    pixels = rng.normal(truth[:, None], 5, (400, 20))
+    level, variance = overscan_level(pixels, 1)
+    own, _ = overscan_level(pixels, 1, method="mean")
+    assert level.shape == variance.shape == (400, 1)
+    assert np.std(level[:, 0] - truth) < 0.2
+    assert np.std(own[:, 0] - truth) > 1
+
+
+@pytest.mark.parametrize("method", ["polynomial", "mean", "median"])
+def test_variance_is_that_of_the_level(method):
+    rng = np.random.default_rng(3)
+    columns = rng.normal(0, 20, 41)  # of different level: no noise of a mean
+    columns *= method != "median"
+    pulls = []
+    for _ in range(300):
+        pixels = 1000 + columns + rng.normal(0, 5, (30, 41))
+        level, variance = overscan_level(pixels, 1, method=method, iterations=0)
+        pulls.append((level - 1000 - columns.mean())[:, 0] / np.sqrt(variance[:, 0]))
+    assert np.std(pulls) == pytest.approx(1, abs=0.05)
+
+
+def test_rows_hit_by_a_cosmic_ray_are_rejected():
+    pixels = np.random.default_rng(4).normal(1000, 2, (200, 10))
+    struck = pixels.copy()
+    struck[70] += 5000
+    clean, _ = overscan_level(pixels, 1)
+    once, _ = overscan_level(struck, 1)
+    never, _ = overscan_level(struck, 1, iterations=0)
+    assert np.max(np.abs(once - clean)) < 0.1
+    assert np.max(np.abs(never - clean)) > 10
+
+
+def test_skipped_columns_are_not_used():
+    pixels = np.full((9, 6), 100.0)
+    pixels[:, 0], pixels[:, -2:] = 500, 300
+    level, _ = overscan_level(pixels, 1, method="mean", skip=(1, 2))
+    np.testing.assert_array_equal(level, 100)
+    both, _ = overscan_level(pixels[:, :-1], 1, method="mean", skip=1)
+    np.testing.assert_array_equal(both, 100)
+
+
+@given(order=st.integers(0, 4), iterations=st.integers(0, 3), level=st.floats(-1e4, 1e4))
+@settings(max_examples=20, deadline=None)
+def test_a_constant_level_is_found_by_every_polynomial(order, iterations, level):
+    found, variance = overscan_level(np.full((20, 5), level), 1, order=order, iterations=iterations)
+    np.testing.assert_allclose(found, level, rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(variance, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_rows_beside_the_section_have_the_nearest_level(axis):
+    raw = np.arange(12.0)[:, None] * np.ones(30)
+    section = (slice(2, 10), slice(25, 30))
+    if axis == 0:
+        raw, section = raw.T, section[::-1]
+    level, _ = frame_level(raw, section, method="mean")
+    np.testing.assert_allclose(level.ravel(), [2, 2, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9])
+    assert level.shape == ((12, 1) if axis else (1, 12))
+
+
+def test_header_and_input(sample, unchanged):
+    with unchanged(sample.raw):
+        ccd = subtract_overscan(sample.raw)
+    assert ccd.shape == (60, 48)
+    assert abs(np.mean(ccd.data[:, 40:])) < 0.5
+    level, variance = overscan_level(sample.raw.data[:, 40:], 1)
+    assert ccd.header["OSCANLEV"] == np.mean(level)
+    assert ccd.header["OSCANVAR"] == np.mean(variance)
+    assert "BIASSEC" not in ccd.header
+    assert "TRIMSEC" in ccd.header
+    assert ccd.header["SATURATE"] == 58000 - np.mean(level)
+    with pytest.raises(ValueError, match="overscan section is unknown"):
+        subtract_overscan(ccd)
+
+
+def test_section_from_the_instrument(sample):
+    del sample.raw.header["BIASSEC"]
+    camera = Instrument("SX", overscan_section="[41:48,1:60]")
+    by_camera = subtract_overscan(sample.raw, instrument=camera)
+    by_slices = subtract_overscan(sample.raw, overscan_section=(slice(None), slice(40, 48)))
+    np.testing.assert_array_equal(by_camera.data, by_slices.data)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"overscan_section": "[41:49,1:60]"}, r"does not fit a frame of \(60, 48\)"),
+        ({"overscan_section": "UNKNOWN"}, "is not a section"),
+        ({"overscan_method": "mode"}, "overscan_method is 'mode'"),
+        ({"overscan_axis": 2}, "overscan_axis is 2"),
+        ({"overscan_skip": 4}, "overscan_skip is 4 but the overscan is 8 pixels wide"),
+        ({"overscan_section": "[41:48,1:3]", "overscan_axis": 1}, "too few"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(sample, keywords, message):
+    with pytest.raises(ValueError, match=message):
+        subtract_overscan(sample.raw, **keywords)
+
+
+def test_a_section_is_text_or_slices(sample):
+    with pytest.raises(TypeError, match="pair of slices"):
+        subtract_overscan(sample.raw, overscan_section=[41, 48])
