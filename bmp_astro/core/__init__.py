@@ -1,7 +1,5 @@
 """The generic engine: functions over many files, in parallel, losing nothing."""
 
-from typing import Any
-
 from .bigmultipipe import BigMultiPipe
 from .control import NOT_GIVEN, given, is_thread_safe
 from .filepipe import FilePipe
@@ -15,6 +13,7 @@ from .helpers import (
     no_outfile,
 )
 from .outcome import Outcome, PipelineError, PipelineInterrupted, Rejected, prune_pout
+from .pool import NoDaemonPool, SupervisedPool
 from .resources import available_cores, available_memory, num_can_process
 from .settings import Settings
 from .table import cached_pout, pout_to_table
@@ -29,6 +28,7 @@ __all__ = [
     "PipelineInterrupted",
     "Rejected",
     "Settings",
+    "SupervisedPool",
     "WorkerWithKwargs",
     "assure_list",
     "available_cores",
@@ -45,11 +45,3 @@ __all__ = [
     "pout_to_table",
     "prune_pout",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "NoDaemonPool":
-        from .pool import NoDaemonPool
-
-        return NoDaemonPool
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

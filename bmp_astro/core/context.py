@@ -25,6 +25,8 @@ class TaskRecord:
         Set when the task decides it itself: "rejected", "skipped" or "done"; else "".
     message : str
         Why it has that status.
+    decided_in : str
+        The step that decided it.
     warnings : list of str
         What goes into the row's ``warnings``.
     forward : list or None
@@ -38,6 +40,7 @@ class TaskRecord:
     step: str = ""
     status: str = ""
     message: str = ""
+    decided_in: str = ""
     warnings: list[str] = field(default_factory=list)
     forward: list[dict[str, Any]] | None = None
     protected: frozenset[str] = frozenset()
@@ -79,7 +82,7 @@ def decide(status: str, message: str = "", step: str | None = None) -> None:
     record = _current.get()
     if record is not None and not record.status:
         record.status, record.message = status, message
-        record.step = record.step if step is None else step
+        record.decided_in = record.step if step is None else step
 
 
 class TaskLogHandler(logging.Handler):

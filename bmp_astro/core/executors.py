@@ -3,62 +3,19 @@
 import importlib
 import inspect
 import math
-import multiprocessing
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from typing import Any
 
 from .control import is_thread_safe
+from .localexecutors import PoolExecutor, SerialExecutor, ThreadExecutor
+from .pool import SupervisedPool
 from .resources import WORKER_SIZE, available_cores, available_memory, num_can_process
 from .settings import Settings
 
 NAMES = ("process", "thread", "serial", "auto", "dask:ADDRESS")
 _FOREIGN_WINDOW = 4
-
-
-class SerialExecutor(Executor):
-    """Runs each call when it is submitted, where it is submitted."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run ``fn`` now and return a future that is done."""
-        future: Future[Any] = Future()
-        future.set_running_or_notify_cancel()
-        try:
-            result = fn(*args, **kwargs)
-        except Exception as error:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-        return future
-
-
-class PoolExecutor(Executor):
-    """A `multiprocessing.pool.Pool` seen as an executor.
-
-    Parameters
-    ----------
-    pool : multiprocessing.pool.Pool
-        An open pool. A worker that dies leaves its task without an end, as such pools do.
-    """
-
-    def __init__(self, pool: Any) -> None:
-        self._pool = pool
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Hand the call to the pool."""
-        future: Future[Any] = Future()
-        future.set_running_or_notify_cancel()
-        self._pool.apply_async(
-            fn, args, kwargs, callback=future.set_result, error_callback=future.set_exception
-        )
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the pool's workers."""
-        self._pool.terminate()
-        if wait:
-            self._pool.join()
 
 
 class Engine:
@@ -88,7 +45,7 @@ class Engine:
         budget: float | None = None,
         in_process: bool = False,
         owned: bool = True,
-        again: bool = True,
+        again: bool = False,
     ) -> None:
         self._make = make
         self.window = window
@@ -97,7 +54,13 @@ class Engine:
         self.owned = owned
         self.again = again
         self.generation = 0
+        self.ended = False
         self.executor = make()
+
+    @property
+    def can_end(self) -> bool:
+        """Whether running tasks can be ended, so that their futures tell of it."""
+        return isinstance(self.executor, SupervisedPool)
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Any:
         """Submit a call, by position."""
@@ -110,14 +73,18 @@ class Engine:
         self.executor = self._make()
         self.generation += 1
 
-    def close(self, at_once: bool = False) -> None:
+    def end_now(self) -> None:
+        """End what runs, where that can be done, and wait for nothing when closing."""
+        if not self.ended and self.owned and hasattr(self.executor, "kill"):
+            self.executor.kill(wait=False)
+        self.ended = True
+
+    def close(self) -> None:
         """Shut the executor down, if it is ours to do so."""
-        if not self.owned:
-            return
-        kill = getattr(self.executor, "kill", None)
-        if at_once and kill is not None:
-            kill()
-        self.executor.shutdown(wait=not at_once, cancel_futures=True)
+        if self.owned:
+            # Workers that were killed are gone soon; threads may never be.
+            wait = self.can_end or not self.ended
+            self.executor.shutdown(wait=wait, cancel_futures=True)
 
 
 def choose_engine(
@@ -156,7 +123,7 @@ def choose_engine(
     if hasattr(kind, "submit") and not inspect.isclass(kind):
         return Engine(lambda: kind, window, budget=budget, owned=False, again=False)
     if callable(kind):
-        return Engine(kind, window, budget=budget)
+        return Engine(kind, window, budget=budget, again=True)
     raise TypeError(
         f"executor is {kind!r}: expected one of {', '.join(NAMES)}, a concurrent.futures.Executor "
         "or a function that makes one"
@@ -184,19 +151,22 @@ def _named_engine(
     if kind == "thread":
         _refuse_limits(settings, "the thread executor")
         return Engine(
-            lambda: ThreadPoolExecutor(workers, "bmp_astro"),
+            lambda: ThreadExecutor(workers),
             workers,
             budget=budget,
             in_process=True,
         )
     if budget is not None:
         budget = max(budget - workers * WORKER_SIZE, 1)
-    return Engine(lambda: _process_pool(workers, settings), workers, budget=budget)
+    window = workers if budget is not None else 2 * workers
+    return Engine(lambda: _process_pool(workers, settings), window, budget=budget)
 
 
 def _process_pool(workers: int, settings: Settings) -> Executor:
-    """Return worker processes of our own."""
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    """Return worker processes of our own, which start at once."""
+    pool = SupervisedPool(workers, timeout=settings.timeout, max_memory=settings.max_memory)
+    pool.start()
+    return pool
 
 
 def _pool_engine(settings: Settings, n_tasks: int | None) -> Engine:

@@ -1,5 +1,6 @@
 """Names of output files, and files that are complete under their final name."""
 
+import hashlib
 import os
 import re
 import secrets
@@ -204,3 +205,37 @@ def refuse_inputs(in_name: Any, outname: str, protected: frozenset[str]) -> None
     path = real(outname)
     if path in protected or any(path == real(leaf) for leaf in leaves(in_name)):
         raise refused_input(in_name, outname)
+
+
+def claim(folder: str, in_name: Any, outname: str) -> None:
+    """Claim an output name for an input, so that no other task of the run writes it too.
+
+    Parameters
+    ----------
+    folder : str
+        The folder of claims; where it cannot be seen (on another machine) nothing is claimed.
+    in_name : any
+        The input.
+    outname : str
+        Its output.
+
+    Raises
+    ------
+    ValueError
+        When another input has claimed the name.
+    """
+    owner = "\n".join(map(real, leaves(in_name)))
+    path = os.path.join(folder, hashlib.sha256(real(outname).encode()).hexdigest())
+    try:
+        with open(path, "x", errors="surrogateescape") as file:
+            file.write(owner)
+    except FileExistsError:
+        with open(path, errors="surrogateescape") as file:
+            other = file.read()
+        if other != owner:
+            raise ValueError(
+                f"{outname} is the output of {other} in this run already: give each input a name "
+                "of its own (meta['outname'])"
+            ) from None
+    except OSError:
+        return

@@ -3,24 +3,26 @@
 import logging
 import os
 import pickle
-import shutil
-import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-from .context import capturing_logs
+from .brake import memory_is_short
+from .context import capturing_logs, current_task
 from .control import overridden_methods, report_unknown
 from .executors import Engine, choose_engine
-from .files import leaves
+from .files import leaves, sweep
 from .helpers import assure_list
+from .keeper import Keeper
+from .locks import locked, scratch
 from .naming import Foreteller, NameBook
-from .outcome import Outcome, PipelineError, failure_message
-from .scheduler import Scheduler, Task
+from .outcome import Outcome, PipelineError, PipelineInterrupted, failure_message
+from .progress import Progress
+from .scheduler import Policy, Scheduler, Task
 from .settings import Settings
-from .shipping import Shipped, ship
-from .task import Job, here, run_task
+from .shipping import Shipped, inline, ship
+from .signals import OrderlyStop
+from .task import Job, StopNow, here, run_task
 
 logger = logging.getLogger(__name__)
 
@@ -84,12 +86,12 @@ class Run:
         ]
         self.book = NameBook()
         self.foretell = Foreteller(pipe, control)
+        self.interrupted = False
         self._first_error: bytes | None = None
-        if self.n_inputs is not None:
-            self.names = list(self.names)
-            self._foretold = [self._enter(name) for name in self.names]
-        given = {**pipe.kwargs, **control}
-        report_unknown(given, [*self.steps, *pipe.control_functions()])
+        self._foretold = (
+            None if self.n_inputs is None else [self._enter(name) for name in self.names]
+        )
+        report_unknown({**pipe.kwargs, **control}, [*self.steps, *pipe.control_functions()])
 
     def _enter(self, in_name: Any) -> str | None:
         """Note an input and its foretold output; raise when they cannot be."""
@@ -103,70 +105,141 @@ class Run:
             return
         with ExitStack() as stack:
             stack.enter_context(capturing_logs())
-            folder = tempfile.mkdtemp(prefix="bmp_astro-")
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
             functions = [*self.steps, *overridden_methods(type(self.pipe))]
             engine = choose_engine(self.settings, functions, self.n_inputs)
             stack.callback(engine.close)
-            job = self._job(engine, folder)
+            folder = stack.enter_context(scratch())
+            self._take_outdir(stack)
+            keeper = stack.enter_context(Keeper(self.pipe, self.merged, self.settings))
+            carrier = Carrier(self._job(folder), engine, folder, self._parts())
+            self._tasks_left = self._tasks(keeper)
             scheduler = Scheduler(
-                self._tasks(),
-                engine,
-                lambda task: engine.submit(run_task, job, task.in_name),
-                retries=self.settings.retries,
-                stop_on_failure=self.settings.on_error == "raise",
+                self._tasks_left, engine, carrier.submit, _policy(self.settings), carrier.resend
             )
-            advance = stack.enter_context(_Progress(self.settings.progress, self.n_inputs)).advance
+            stack.enter_context(OrderlyStop(_stopper(scheduler, engine)))
+            advance = stack.enter_context(Progress(self.settings.progress, self.n_inputs)).advance
             for task, outcome in scheduler.outcomes():
+                keeper.keep(outcome)
                 advance()
                 if self._first_error is None:
                     self._first_error = task.error
                 yield task, outcome
-            if self.n_inputs is not None:
-                for task in self._rest:
-                    yield task, Outcome(in_name=task.in_name, status="not_run")
+            self.interrupted = scheduler.interrupted
+            yield from self._not_run()
 
-    def _job(self, engine: Engine, folder: str) -> Job | Shipped:
-        """Return what all tasks share, in the form that they get it."""
-        job = Job(
+    def _take_outdir(self, stack: ExitStack) -> None:
+        """Lock the output directory, and sweep what dead runs left in it."""
+        outdir = self.merged["outdir"]
+        if outdir is None:
+            return
+        if self.merged["create_outdir"]:
+            os.makedirs(outdir, exist_ok=True)
+        if os.path.isdir(outdir) and stack.enter_context(locked(outdir)):
+            sweep(outdir)
+
+    def _not_run(self) -> Iterator[tuple[Task, Outcome]]:
+        """Yield the inputs that were never drawn, where there is an end to them."""
+        if self.n_inputs is not None:
+            for task in self._tasks_left:
+                known = task.outcome
+                yield (
+                    task,
+                    Outcome(in_name=task.in_name, status="not_run") if (known is None) else known,
+                )
+
+    def _parts(self) -> list[Any]:
+        """Return what may come from modules that a worker cannot import."""
+        values = [*self.pipe.kwargs.values(), *self.control.values()]
+        return [*type(self.pipe).__mro__, *self.steps, *filter(callable, values)]
+
+    def _job(self, folder: str) -> Job:
+        """Return what all tasks share."""
+        control = {**self.control, "overwrite": True} if self.settings.resume else self.control
+        claims = None
+        if not self.foretell.able:  # names that can be foretold are compared here, once
+            claims = os.path.join(folder, "claims")
+            os.mkdir(claims)
+        return Job(
             self.pipe,
-            self.control,
+            control,
             protected=self.book.inputs,
+            claims=claims,
             home=here(),
             log_level=logging.getLogger().getEffectiveLevel(),
         )
-        if engine.in_process:
-            return job
-        return ship(job, folder, [*type(self.pipe).__mro__, *self.steps])
 
-    def _tasks(self) -> Iterator[Task]:
+    def _tasks(self, keeper: Keeper) -> Iterator[Task]:
         """Yield a task for each input; a generator's inputs are entered as they are drawn."""
-        self._rest = self._all_tasks()
-        return self._rest
-
-    def _all_tasks(self) -> Iterator[Task]:
         for index, in_name in enumerate(self.names):
             task = Task(index, in_name)
             try:
-                foretold = self._enter(in_name) if self.n_inputs is None else self._foretold[index]
+                foretold = self._enter(in_name) if self._foretold is None else self._foretold[index]
             except ValueError as error:
                 task.outcome = Outcome(in_name=in_name, status="failed", message=str(error))
-                yield task
-                continue
-            if foretold is not None and not self.merged["overwrite"] and os.path.lexists(foretold):
-                message = f"{foretold} exists: give overwrite=True to replace it"
-                task.outcome = Outcome(
-                    foretold, {}, in_name=in_name, status="skipped", message=message
-                )
             else:
-                task.size = estimated_size(in_name, self.settings.process_size)
+                task.outcome = keeper.known(in_name, foretold)
+                if task.outcome is None:
+                    task.size = estimated_size(in_name, self.settings.process_size)
             yield task
 
     def raise_failure(self, pout: list[Outcome]) -> None:
         """Raise what has to be raised at the end of a run."""
+        if self.interrupted:
+            done = sum(outcome.status != "not_run" for outcome in pout)
+            raise PipelineInterrupted(f"the run was stopped after {done} of {len(pout)}", pout)
         failed = any(outcome.status == "failed" for outcome in pout)
         if failed and self.settings.on_error == "raise":
             raise PipelineError(failure_message(pout), pout) from _revived(self._first_error)
+
+
+class Carrier:
+    """Hands tasks to an engine, with what they share in the form that it needs.
+
+    Parameters
+    ----------
+    job : Job
+        What all tasks share.
+    engine : Engine
+        Where they run.
+    folder : str
+        Where control data for workers may be kept.
+    parts : list
+        Classes and functions whose modules a worker may not have.
+    """
+
+    def __init__(self, job: Job, engine: Engine, folder: str, parts: list[Any]) -> None:
+        self._engine = engine
+        self._shared = job if engine.in_process else ship(job, folder, parts)
+
+    def submit(self, task: Task) -> Any:
+        """Submit a task; return its future."""
+        return self._engine.submit(run_task, self._shared, task.in_name)
+
+    def resend(self) -> None:
+        """From now on send the control data with each task."""
+        if isinstance(self._shared, Shipped):
+            self._shared = inline(self._shared)
+
+
+def _policy(settings: Settings) -> Policy:
+    """Return what the scheduler does when something goes wrong."""
+    return Policy(
+        retries=settings.retries,
+        stop_on_failure=settings.on_error == "raise",
+        grace=settings.grace,
+        memory_is_short=memory_is_short,
+    )
+
+
+def _stopper(scheduler: Scheduler, engine: Engine) -> Callable[[int], None]:
+    """Return what Ctrl-C and SIGTERM do during a run; it runs within the signal handler."""
+
+    def stop(level: int) -> None:
+        scheduler.request_stop(level)
+        if level > 1 and engine.in_process and current_task() is not None:
+            raise StopNow  # the task runs right here
+
+    return stop
 
 
 def _inputs(in_names: Any) -> tuple[Any, int | None]:
@@ -214,28 +287,3 @@ def _revived(error: bytes | None) -> BaseException | None:
     except Exception:
         return None
     return revived if isinstance(revived, BaseException) else None
-
-
-class _Progress:
-    """A progress bar, or nothing."""
-
-    def __init__(self, wanted: bool | None, total: int | None) -> None:
-        self._wanted = sys.stderr.isatty() if wanted is None else wanted
-        self._total = total
-        self._bar: Any = None
-
-    def __enter__(self) -> "_Progress":
-        if self._wanted:
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(total=self._total, unit="file")
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def advance(self) -> None:
-        """Count one input."""
-        if self._bar is not None:
-            self._bar.update()

@@ -1,22 +1,19 @@
 """Which task may start now, which is tried again, and one outcome for each."""
 
-import logging
-import pickle
 import queue
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import Any
 
-from .context import replay
 from .executors import Engine
 from .outcome import Outcome
+from .reports import blamed_on_worker, is_broken, to_outcome, was_killed
 from .task import Report
 
-logger = logging.getLogger(__name__)
-
-_LARGE_META = 1_000_000
+_BRAKE_INTERVAL = 0.5
 
 
 @dataclass(eq=False)
@@ -33,6 +30,18 @@ class Task:
         Bytes that it is thought to need.
     outcome : Outcome or None
         What is known without running it.
+    alone : bool
+        Nothing else may run beside it: it is suspected of ending workers.
+    attempts : int
+        How often it was started, apart from what was not its fault.
+    killed : bool
+        A worker was killed while it ran.
+    passed_by : int
+        How many later tasks were started before it.
+    generation : int
+        Which making of the executor it was given to.
+    error : bytes or None
+        The exception that it failed with, pickled.
     """
 
     index: int
@@ -47,6 +56,28 @@ class Task:
     error: bytes | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True)
+class Policy:
+    """What the scheduler does when something goes wrong.
+
+    Parameters
+    ----------
+    retries : int
+        How often a task that failed is tried again.
+    stop_on_failure : bool
+        Start nothing more once a task has failed.
+    grace : float
+        Seconds that running tasks have to finish after a stop was asked for.
+    memory_is_short : callable or None
+        Tells whether the machine itself has little memory left just now.
+    """
+
+    retries: int = 0
+    stop_on_failure: bool = False
+    grace: float = 10.0
+    memory_is_short: Callable[[], bool] | None = None
+
+
 class Scheduler:
     """Runs tasks on an engine and yields what becomes of them, as it comes.
 
@@ -58,10 +89,10 @@ class Scheduler:
         What the tasks run on.
     submit : callable
         ``submit(task)`` hands a task to the engine and returns a future.
-    retries : int
-        How often a task that failed is tried again.
-    stop_on_failure : bool
-        Start nothing more once a task has failed.
+    policy : Policy
+        What to do when something goes wrong.
+    resend : callable, optional
+        Called when a worker cannot see the control data; makes them travel with each task.
     """
 
     def __init__(
@@ -69,38 +100,72 @@ class Scheduler:
         tasks: Iterator[Task],
         engine: Engine,
         submit: Callable[[Task], Any],
-        *,
-        retries: int = 0,
-        stop_on_failure: bool = False,
+        policy: Policy,
+        resend: Callable[[], None] | None = None,
     ) -> None:
         self._tasks = tasks
         self._engine = engine
         self._submit = submit
-        self._retries = retries
-        self._stop_on_failure = stop_on_failure
+        self._policy = policy
+        self._resend = resend
         self._waiting: deque[Task] = deque()
         self._running: dict[Any, Task] = {}
         self._known: deque[Task] = deque()
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._drawn_out = False
-        self.stopping = False
+        self._stopping = False
+        self._asked = 0
+        self._deadline: float | None = None
+        self._braked = False
+        self._broke = False
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._asked > 0
+
+    def request_stop(self, level: int) -> None:
+        """Ask for an end: 1 lets running tasks finish, 2 does not. Safe in a signal handler."""
+        self._asked = level
+        self._events.put(None)
 
     def outcomes(self) -> Iterator[tuple[Task, Outcome]]:
         """Run everything; yield each task with its outcome."""
         while True:
+            self._obey()
             self._start_what_may()
             while self._known:
                 task = self._known.popleft()
                 assert task.outcome is not None
                 yield task, task.outcome
             if self._running:
-                finished = self._finish(self._events.get())
+                finished = self._wait()
                 if finished is not None:
                     yield finished
-            elif self.stopping or (self._drawn_out and not self._waiting):
+            elif self._stopping or (self._drawn_out and not self._waiting):
                 break
         for task in self._waiting:
             yield task, Outcome(in_name=task.in_name, status="not_run")
+
+    def _obey(self) -> None:
+        """Do what `request_stop` asked for."""
+        if self._asked == 0:
+            return
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._policy.grace
+            self._stop()
+        if self._asked > 1 or time.monotonic() >= self._deadline:
+            self._engine.end_now()
+            if not self._engine.can_end:
+                self._waiting.extend(self._running.values())
+                self._running.clear()
+
+    def _stop(self) -> None:
+        """Start nothing more, and take back what has not begun."""
+        self._stopping = True
+        if self._engine.owned:
+            for future in list(self._running):
+                future.cancel()
 
     def _draw(self) -> None:
         """Draw inputs until enough are waiting to choose from."""
@@ -116,13 +181,22 @@ class Scheduler:
 
     def _start_what_may(self) -> None:
         """Submit tasks while there is room for one."""
-        while not self.stopping and len(self._running) < self._engine.window:
+        self._braked = False
+        while not self._stopping and len(self._running) < self._engine.window:
             self._draw()
             task = self._next()
             if task is None:
                 return
+            if self._running and self._short_of_memory():
+                self._braked = True
+                return
             self._waiting.remove(task)
             self._start(task)
+
+    def _short_of_memory(self) -> bool:
+        """Tell whether the machine is so short of memory that what runs should end first."""
+        short = self._policy.memory_is_short
+        return short is not None and short()
 
     def _next(self) -> Task | None:
         """Return the first waiting task that fits, unless a larger one has waited too long."""
@@ -144,75 +218,117 @@ class Scheduler:
         if task.alone:
             return False
         budget = self._engine.budget
-        used = sum(other.size for other in self._running.values())
-        return budget is None or used + task.size <= budget
+        if budget is None:
+            return True
+        return sum(other.size for other in self._running.values()) + task.size <= budget
 
     def _start(self, task: Task) -> None:
         """Hand a task to the engine."""
-        task.attempts += 1
         task.generation = self._engine.generation
-        future = self._submit(task)
+        try:
+            future = self._submit(task)
+        except Exception as error:
+            if not is_broken(error):
+                raise
+            lost = self._broken(task, error)
+            if lost is not None:
+                _, task.outcome = lost
+                self._known.append(task)
+            return
+        task.attempts += 1
         self._running[future] = task
         future.add_done_callback(self._events.put)
 
-    def _finish(self, future: Any) -> tuple[Task, Outcome] | None:
-        """Turn a finished future into an outcome, or `None` when its task is tried again."""
-        task = self._running.pop(future)
+    def _wait(self) -> tuple[Task, Outcome] | None:
+        """Wait for the next event; return an outcome if it was one."""
+        patience = _BRAKE_INTERVAL if self._braked else None
+        if self._deadline is not None:
+            patience = max(self._deadline - time.monotonic(), 0.05)
+        try:
+            future = self._events.get(timeout=patience)
+        except queue.Empty:
+            return None
+        task = self._running.pop(future, None)
+        if task is None:
+            return None
         try:
             report = future.result()
         except CancelledError:
             return task, Outcome(in_name=task.in_name, status="not_run")
         except BaseException as error:
-            report = Report(status="failed", message=f"{type(error).__name__}: {error}")
-            report.fatal = isinstance(error, BrokenExecutor)
-        outcome = to_outcome(task, report)
-        if outcome.status == "failed":
-            if not report.fatal and task.attempts <= self._retries:
-                self._waiting.appendleft(task)
-                return None
-            self.stopping = self.stopping or self._stop_on_failure or report.fatal
+            return self._lost(task, error)
+        return self._reported(task, report)
+
+    def _reported(self, task: Task, report: Report) -> tuple[Task, Outcome] | None:
+        """Deal with what a worker reported."""
+        if report.unseen and self._resend is not None:
+            self._resend()
+            self._waiting.appendleft(task)
+            return None
+        if self._asked and report.message.startswith("KeyboardInterrupt"):
+            return task, _ended(task)
+        if self._tries_again(task, report.status, report.fatal):
+            return None
+        outcome = to_outcome(task.in_name, report)
+        task.error = report.error
+        if report.fatal:
+            self._stop()
+        self._note_failure(outcome)
         return task, outcome
 
+    def _lost(self, task: Task, error: BaseException) -> tuple[Task, Outcome] | None:
+        """Deal with a task that has no report, because of its worker or its executor."""
+        if self._asked:
+            return task, _ended(task)
+        if is_broken(error):
+            return self._broken(task, error)
+        if was_killed(error) and not task.killed:
+            task.killed = task.alone = True
+            self._waiting.appendleft(task)
+            return None
+        if self._tries_again(task, "failed", False):
+            return None
+        outcome = blamed_on_worker(task.in_name, error)
+        self._note_failure(outcome)
+        return task, outcome
 
-def to_outcome(task: Task, report: Report) -> Outcome:
-    """Return what a report says as the outcome of its input, and replay its log records."""
-    replay(report.records)
-    value = report.value
-    if isinstance(value, bytes):
-        large = len(value) > _LARGE_META
-        try:
-            value = pickle.loads(value)
-        except Exception as error:
-            report.status, value = "failed", None
-            report.message = f"the metadata cannot be unpickled here: {error}"
-        else:
-            if large:
-                _report_large(task.in_name, value[1])
-    outname, meta = (None, {}) if value is None else value
-    task.error = report.error
-    outcome = Outcome(
-        outname,
-        meta,
-        in_name=task.in_name,
-        status=report.status,
-        step=report.step,
-        message=report.message,
-        traceback=report.traceback,
-        seconds=report.seconds,
-        peak_memory=report.peak_memory,
-        worker=report.worker,
-        warnings=report.warnings,
-    )
-    if outcome.status == "failed":
-        where = f" in {outcome.step}" if outcome.step else ""
-        logger.error("%s failed%s: %s", task.in_name, where, outcome.message)
-        logger.info("%s", outcome.traceback)
-    return outcome
+    def _broken(self, task: Task, error: BaseException) -> tuple[Task, Outcome] | None:
+        """Deal with an executor that broke: make it anew, and find out who did it."""
+        culprit = task.alone and task.generation == self._engine.generation and task.attempts > 0
+        if self._engine.again and task.generation == self._engine.generation:
+            self._engine.rebuild()
+        if self._engine.again and not culprit:
+            task.alone = True
+            self._waiting.appendleft(task)
+            return None
+        if self._broke:
+            return task, _ended(task)
+        self._broke = not self._engine.again
+        outcome = blamed_on_worker(task.in_name, error)
+        if self._broke:
+            self._stop()
+        self._note_failure(outcome)
+        return task, outcome
+
+    def _tries_again(self, task: Task, status: str, fatal: bool) -> bool:
+        """Put a failed task back if it has tries left."""
+        again = (
+            status == "failed"
+            and not fatal
+            and not self._stopping
+            and task.attempts <= self._policy.retries
+        )
+        if again:
+            self._waiting.appendleft(task)
+        return again
+
+    def _note_failure(self, outcome: Outcome) -> None:
+        """Start nothing more after a failure, where that is the rule."""
+        if outcome.status == "failed" and self._policy.stop_on_failure and not self._stopping:
+            self._stop()
 
 
-def _report_large(in_name: Any, meta: dict[str, Any]) -> None:
-    """Log which metadata are large: they cross between processes and stay in memory."""
-    sizes = {key: len(pickle.dumps(value)) for key, value in meta.items()}
-    large = {key: size for key, size in sizes.items() if size > _LARGE_META // 10}
-    told = ", ".join(f"{key} ({size / 1e6:.1f} MB)" for key, size in large.items())
-    logger.warning("the metadata of %s are large: %s; keep them in a file", in_name, told)
+def _ended(task: Task) -> Outcome:
+    """Return the outcome of a task that was running when the run was stopped."""
+    message = "it was ended while it ran, as the run was stopped"
+    return Outcome(in_name=task.in_name, status="not_run", message=message)

@@ -41,7 +41,10 @@ class Settings:
     verify : bool
         When resuming, compare contents, not sizes and times only.
     journal : str or path, optional
-        The file to which each outcome is appended as it happens.
+        The file to which each outcome is appended as it happens; when resuming and not given, it
+        lies in the output directory.
+    grace : float
+        Seconds that running tasks have to finish after the first Ctrl-C or SIGTERM.
     """
 
     num_processes: float | None = None
@@ -58,6 +61,7 @@ class Settings:
     resume: bool = False
     verify: bool = False
     journal: Any = None
+    grace: float = 10.0
 
     def __post_init__(self) -> None:
         if self.on_error not in ON_ERROR:

@@ -17,6 +17,8 @@ from typing import Any
 
 import cloudpickle
 
+from .sending import packed
+
 logger = logging.getLogger(__name__)
 
 _INLINE_UP_TO = 64 * 1024
@@ -83,12 +85,9 @@ def ship(what: Any, folder: str, parts: Iterable[Any] = ()) -> Shipped:
     with _by_value(parts):
         try:
             main = cloudpickle.dumps(what, protocol=5, buffer_callback=buffers.append)
-        except Exception as error:
-            raise TypeError(
-                "the pipe, its steps or its keywords cannot be sent to a worker process: "
-                f"{type(error).__name__}: {error}. Leave out what holds locks, open files or "
-                "connections, or use executor='thread'"
-            ) from error
+        except Exception:
+            packed(type(what), (), vars(what))  # raises TypeError, naming the culprit
+            raise
     raws = [buffer.raw() for buffer in buffers]
     token = secrets.token_hex(16)
     sys_path = tuple(sys.path)

@@ -144,7 +144,7 @@ def _attempt(job: Job, in_name: Any, record: TaskRecord, report: Report) -> None
     if not status:  # a file_process of the user's own
         status = "rejected" if outname is None and len(meta) == 0 else "done"
     report.status, report.message = status, record.message
-    report.step = record.step if status == "rejected" else ""
+    report.step = record.decided_in
     report.value = (None if outname is None else os.fspath(outname), meta)
 
 

@@ -1,0 +1,104 @@
+"""Small executors of this process: one after the other, in threads, on a multiprocessing pool."""
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+
+class SerialExecutor(Executor):
+    """Runs each call when it is submitted, where it is submitted."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run ``fn`` now and return a future that is done."""
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+        _settle(future, fn, args, kwargs)
+        return future
+
+
+class ThreadExecutor(Executor):
+    """Runs calls in threads that do not hold up the end of the program.
+
+    The threads of `concurrent.futures.ThreadPoolExecutor` are waited for when the interpreter
+    ends, so that a task that never returns would keep the program for ever.
+
+    Parameters
+    ----------
+    max_workers : int
+        How many threads.
+    """
+
+    def __init__(self, max_workers: int) -> None:
+        self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"bmp_astro-{number}", daemon=True)
+            for number in range(max_workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _serve(self) -> None:
+        while (call := self._calls.get()) is not None:
+            future, fn, args, kwargs = call
+            if future.set_running_or_notify_cancel():
+                _settle(future, fn, args, kwargs)
+            del call, future, fn, args, kwargs
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Hand the call to the next free thread."""
+        future: Future[Any] = Future()
+        self._calls.put((future, fn, args, kwargs))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let the threads end when they have done what was submitted."""
+        for _ in self._threads:
+            self._calls.put(None)
+        if wait:
+            for thread in self._threads:
+                thread.join()
+
+
+class PoolExecutor(Executor):
+    """A `multiprocessing.pool.Pool` seen as an executor.
+
+    Parameters
+    ----------
+    pool : multiprocessing.pool.Pool
+        An open pool. A worker that dies leaves its task without an end, as such pools do.
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Hand the call to the pool."""
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+        self._pool.apply_async(
+            fn, args, kwargs, callback=future.set_result, error_callback=future.set_exception
+        )
+        return future
+
+    def kill(self, wait: bool = True) -> None:
+        """End the pool's workers at once."""
+        self._pool.terminate()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the pool's workers."""
+        self._pool.terminate()
+        self._pool.join()
+
+
+def _settle(
+    future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Make a call and put what came of it into its future."""
+    try:
+        result = fn(*args, **kwargs)
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

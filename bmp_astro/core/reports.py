@@ -1,0 +1,87 @@
+"""From what a worker reports, or from its loss, to an outcome."""
+
+import logging
+import pickle
+from concurrent.futures import BrokenExecutor
+from typing import Any
+
+from .context import replay
+from .outcome import Outcome
+from .poolerrors import PoolError, WorkerDied, WorkerStartError
+from .task import Report
+
+logger = logging.getLogger(__name__)
+
+_LARGE_META = 1_000_000
+
+
+def to_outcome(in_name: Any, report: Report) -> Outcome:
+    """Return what a report says as the outcome of its input, and replay its log records."""
+    replay(report.records)
+    value = report.value
+    if isinstance(value, bytes):
+        value = _unpickled(in_name, report)
+    outname, meta = (None, {}) if value is None else value
+    outcome = Outcome(
+        outname,
+        meta,
+        in_name=in_name,
+        status=report.status,
+        step=report.step,
+        message=report.message,
+        traceback=report.traceback,
+        seconds=report.seconds,
+        peak_memory=report.peak_memory,
+        worker=report.worker,
+        warnings=report.warnings,
+    )
+    _log_failure(outcome)
+    return outcome
+
+
+def blamed_on_worker(in_name: Any, error: BaseException) -> Outcome:
+    """Return the outcome of a task that was lost with its worker or its executor."""
+    text = str(error) if isinstance(error, PoolError) else f"{type(error).__name__}: {error}"
+    message = text.partition("\n")[0]
+    outcome = Outcome(in_name=in_name, status="failed", message=message, traceback=text)
+    _log_failure(outcome)
+    return outcome
+
+
+def is_broken(error: BaseException) -> bool:
+    """Tell whether an error means that the executor takes no more tasks."""
+    return isinstance(error, BrokenExecutor | WorkerStartError)
+
+
+def was_killed(error: BaseException) -> bool:
+    """Tell whether a worker was ended by SIGKILL, perhaps for want of memory in the machine."""
+    return isinstance(error, WorkerDied) and error.signal == "SIGKILL"
+
+
+def _unpickled(in_name: Any, report: Report) -> Any:
+    """Return the pair that a worker pickled; one that cannot be had here fails its own row."""
+    try:
+        value = pickle.loads(report.value)
+    except Exception as error:
+        report.status = "failed"
+        report.message = f"the metadata cannot be unpickled here: {type(error).__name__}: {error}"
+        return None
+    if len(report.value) > _LARGE_META:
+        _report_large(in_name, value[1])
+    return value
+
+
+def _report_large(in_name: Any, meta: dict[str, Any]) -> None:
+    """Log which metadata are large: they cross between processes and stay in memory."""
+    sizes = {key: len(pickle.dumps(value)) for key, value in meta.items()}
+    large = {key: size for key, size in sizes.items() if size > _LARGE_META // 10}
+    told = ", ".join(f"{key} ({size / 1e6:.1f} MB)" for key, size in large.items())
+    logger.warning("the metadata of %s are large: %s; keep them in a file", in_name, told)
+
+
+def _log_failure(outcome: Outcome) -> None:
+    if outcome.status != "failed":
+        return
+    where = f" in {outcome.step}" if outcome.step else ""
+    logger.error("%s failed%s: %s", outcome.in_name, where, outcome.message)
+    logger.info("%s", outcome.traceback)

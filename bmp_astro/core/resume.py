@@ -1,0 +1,167 @@
+"""What an earlier run has made already, and whether it would be made the same again."""
+
+import functools
+import importlib.metadata
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .files import leaves
+from .identity import Unidentifiable, file_digest, identity
+from .journal import latest, read_journal
+from .outcome import Outcome
+
+logger = logging.getLogger(__name__)
+
+JOURNAL_NAME = ".bmp_astro.jsonl"
+_NO_MATTER = frozenset({"create_outdir", "overwrite", "atomic"})
+_ENGINE = frozenset(
+    {
+        "num_processes",
+        "mem_available",
+        "mem_frac",
+        "process_size",
+        "PoolClass",
+        "executor",
+        "on_error",
+        "progress",
+        "further_settings",
+        "create_outdir",
+        "overwrite",
+        "atomic",
+        "kwargs",
+    }
+)
+
+
+class Provenance:
+    """What each output of a run is made from.
+
+    Parameters
+    ----------
+    pipe : BigMultiPipe
+        The pipe; its ``file_identity(path)``, if it has one, tells the content of a file named in
+        the control stream from any other.
+    control : mapping
+        The control stream, merged.
+    verify : bool
+        Tell inputs and outputs by their content, not by size and time alone.
+    """
+
+    def __init__(self, pipe: Any, control: Mapping[str, Any], verify: bool) -> None:
+        self._verify = verify
+        told = getattr(pipe, "file_identity", file_digest)
+        by_content = functools.lru_cache(maxsize=None)(told)
+        own = {key: value for key, value in vars(pipe).items() if key not in _ENGINE}
+        steers = {key: value for key, value in control.items() if key not in _NO_MATTER}
+        if steers.get("outdir") is not None:
+            steers["outdir"] = os.path.realpath(steers["outdir"])
+        self.shared: str | None
+        try:
+            self.shared = identity([type(pipe), own, steers, _version()], by_content)
+        except (Unidentifiable, OSError) as error:
+            logger.warning("everything is made anew, as not all steps can be told: %s", error)
+            self.shared = None
+
+    def of(self, in_name: Any) -> dict[str, Any] | None:
+        """Return what an input's output is made from, or `None` when that cannot be told."""
+        if self.shared is None:
+            return None
+        try:
+            files = [self._state(leaf) for leaf in leaves(in_name)]
+        except OSError:
+            return None
+        return {"shared": self.shared, "inputs": files}
+
+    def of_output(self, outname: str | None) -> list[Any] | None:
+        """Return what tells an output from one that was changed since."""
+        return None if outname is None else self._state(outname, timed=False)
+
+    def _state(self, path: str, timed: bool = True) -> list[Any]:
+        """Return size, time and, when verifying, content of a file."""
+        found = os.stat(path)
+        content = file_digest(path) if self._verify and os.path.isfile(path) else None
+        return [found.st_size, found.st_mtime_ns if timed else None, content]
+
+
+class Resumption:
+    """Finds what an earlier run has made and need not be made again.
+
+    Parameters
+    ----------
+    path : str or path
+        The journal of the earlier runs.
+    provenance : Provenance
+        What things would be made from now.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], provenance: Provenance) -> None:
+        self._provenance = provenance
+        self._records = latest(read_journal(path), key="key")
+
+    def find(self, in_name: Any) -> Outcome | None:
+        """Return the recorded outcome of an input as "skipped", or `None` to make it again."""
+        record = self._records.get(input_key(in_name))
+        if record is None or record.get("status") not in ("done", "skipped"):
+            return None
+        made_from = self._provenance.of(in_name)
+        if made_from is None or not _same(record.get("made_from"), made_from):
+            return None
+        outname = record.get("outname")
+        try:
+            now = self._provenance.of_output(outname)
+        except OSError:
+            return None
+        if not _same_state(record.get("output"), now):
+            return None
+        return Outcome(
+            outname,
+            record["meta"],
+            in_name=in_name,
+            status="skipped",
+            message="it was made already",
+            warnings=record.get("warnings", ()),
+        )
+
+
+def journal_record(outcome: Outcome, provenance: Provenance | None) -> dict[str, Any]:
+    """Return an outcome as a line of the journal, with what it was made from."""
+    record: dict[str, Any] = {"key": input_key(outcome.in_name), **vars(outcome)}
+    record["in_name"] = ", ".join(leaves(outcome.in_name))
+    record |= {"outname": outcome.outname, "meta": outcome.meta}
+    if provenance is not None and outcome.status in ("done", "skipped"):
+        try:
+            record["output"] = provenance.of_output(outcome.outname)
+            record["made_from"] = provenance.of(outcome.in_name)
+        except OSError as error:
+            logger.debug("%s cannot be resumed: %s", outcome.in_name, error)
+    return record
+
+
+def input_key(in_name: Any) -> str:
+    """Return what an input is found by in a journal, wherever a run was started."""
+    return "\n".join(os.path.abspath(leaf) for leaf in leaves(in_name))
+
+
+def _same(recorded: Any, now: dict[str, Any]) -> bool:
+    """Tell whether a recorded provenance is the present one."""
+    if not isinstance(recorded, dict) or recorded.get("shared") != now["shared"]:
+        return False
+    before = recorded.get("inputs", [])
+    return len(before) == len(now["inputs"]) and all(
+        _same_state(old, new) for old, new in zip(before, now["inputs"], strict=True)
+    )
+
+
+def _same_state(recorded: Any, now: list[Any] | None) -> bool:
+    """Tell whether a file is as recorded; content counts where it is asked for now."""
+    if recorded is None or now is None:
+        return recorded is None and now is None
+    if now[2] is None:
+        return bool(recorded[:2] == now[:2])
+    return bool(recorded[0] == now[0] and recorded[2] == now[2])
+
+
+def _version() -> str:
+    return importlib.metadata.version("bmp_astro")
