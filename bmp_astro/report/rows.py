@@ -69,7 +69,7 @@ def shown(value: Any, style: str = "") -> str:
         return ""
     if isinstance(value, bool) or number(value) is None:
         return str(value).strip()
-    return format(number(value), style or ".6g").replace("-", "\N{MINUS SIGN}")
+    return format(number(value), style if style else ".6g").replace("-", "\N{MINUS SIGN}")
 
 
 def status(row: Row) -> str:

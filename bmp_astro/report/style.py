@@ -41,8 +41,7 @@ code, .file { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, monospace; f
 .scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line);
   border-radius: 6px; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
-caption { text-align: left; padding: 0.6rem 0.8rem 0; font-weight: 600; }
-th, td { padding: 0.45rem 0.7rem; text-align: left; vertical-align: top; }
+th, td { padding: 0.45rem 0.7rem; text-align: left; vertical-align: baseline; }
 thead th { color: var(--quiet); font-weight: 600; white-space: nowrap; vertical-align: bottom; }
 thead .unit { display: block; font-size: 0.85em; }
 tbody tr { border-top: 1px solid var(--line); }

@@ -20,7 +20,7 @@ class Detector:
     dark_rate : ndarray
         Dark current, ``(ny, nx)``, electron/s.
     flats : mapping of str to ndarray
-        Relative response for each filter, ``(ny, nx)``, mean 1.
+        Relative response for each filter, ``(ny, nx)``, median 1.
     hot_pixels : ndarray of bool
         Where the dark current is that of a hot pixel, ``(ny, nx)``.
     gain : float
@@ -84,7 +84,7 @@ def make_detector(
     --------
     >>> import numpy as np
     >>> from bmp_astro.simulate import make_detector
-    >>> float(make_detector(np.random.default_rng(1), (20, 30)).flats["V"].mean())
+    >>> float(np.median(make_detector(np.random.default_rng(1), (20, 30)).flats["V"]))
     1.0
     """
     ny, nx = shape
@@ -97,7 +97,7 @@ def make_detector(
     vignetting = 1 - 0.35 * ((y - y.mean()) ** 2 + (x - x.mean()) ** 2) / 0.36
     response = vignetting * rng.normal(1, 0.01, shape)
     flats = {name: response * _dust(rng, shape) for name in filters}
-    flats = {name: flat / flat.mean() for name, flat in flats.items()}
+    flats = {name: flat / np.median(flat) for name, flat in flats.items()}
     return Detector(bias, dark, flats, hot, gain, read_noise, overscan)
 
 

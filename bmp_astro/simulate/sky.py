@@ -16,7 +16,7 @@ def make_stars(
     size = 0.15 * min(shape)
     x = np.where(member, rng.normal(0.5 * nx, size, n), rng.uniform(-10, nx + 10, n))
     y = np.where(member, rng.normal(0.5 * ny, size, n), rng.uniform(-10, ny + 10, n))
-    flux = (15.0 * (1 + rng.pareto(0.75, n))).clip(None, 15_000.0)
+    flux = (20.0 * (1 + rng.pareto(0.7, n))).clip(None, 25_000.0)
     stars = Table({"x": x, "y": y})
     for name in filters:
         stars[f"flux_{name}"] = flux * rng.lognormal(0.0, 0.2, n)

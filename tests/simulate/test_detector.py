@@ -72,10 +72,10 @@ def test_values_beyond_16_bits_are_clipped_not_wrapped(detector, light, level, v
     assert (raw[:, :80] == value).all()
 
 
-def test_flats_have_mean_one_vignetting_and_filter_dust():
+def test_flats_have_median_one_vignetting_and_filter_dust():
     detector = make_detector(np.random.default_rng(5), (200, 300))
     flat = detector.flats["V"]
-    assert flat.mean() == pytest.approx(1)
+    assert np.median(flat) == pytest.approx(1)
     corner = np.median(flat[:20, :20])
     assert corner < 0.9 * np.median(flat[90:110, 140:160])
     assert not np.allclose(flat, detector.flats["R"])
