@@ -70,6 +70,8 @@ def variance_of(ccd: CCDData) -> np.ndarray | None:
         raise ValueError(
             "the image has an uncertainty of unknown kind: expected a StdDevUncertainty"
         )
+    if isinstance(uncertainty, StdDevUncertainty) and uncertainty.unit == ccd.unit:
+        return np.square(uncertainty.array)  # what follows takes three copies for it
     variance = uncertainty.represent_as(VarianceUncertainty)
     if variance.unit is None or variance.unit == ccd.unit**2:
         return variance.array

@@ -116,8 +116,9 @@ def data_sum(pixels: np.ndarray) -> str:
     '2139095040'
     """
     total = 0
-    for row in np.atleast_2d(pixels):  # a row at a time: no copy of the whole
-        total += int(row.astype(">f4").view(">u4").sum(dtype=np.uint64))
+    for row in np.atleast_2d(pixels):  # a word of the file is a native one: no bytes to swap
+        words = np.ascontiguousarray(row, dtype=np.float32).view(np.uint32)
+        total += int(words.sum(dtype=np.uint64))
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     return str(total)
