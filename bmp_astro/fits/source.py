@@ -36,7 +36,8 @@ class PlainSource:
     """An uncompressed file; `pread` needs no lock and no shared position."""
 
     def __init__(self, path: str | PathLike) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # not blocking, lest a pipe with a FITS name hang the run
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         self._size = os.fstat(self._descriptor).st_size
 
     def read_into(self, buffer: memoryview, offset: int) -> int:

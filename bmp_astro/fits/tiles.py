@@ -50,6 +50,9 @@ def unpack(hdu: Hdu, data: bytes) -> np.ndarray:
             memmap=False,
             do_not_scale_image_data=True,
         ) as hdus:
-            return np.asarray(hdus[1].data)
-    except (ValueError, TypeError, KeyError, IndexError, RuntimeError, fits.VerifyError) as error:
+            stored = np.asarray(hdus[1].data)
+    except Exception as error:  # each decoder has exceptions of its own for damaged tiles
         raise OSError(f"tiles cannot be unpacked: {error}") from error
+    if stored.shape != hdu.axes[::-1]:
+        raise OSError(f"tiles are {stored.shape} but the header says {hdu.axes[::-1]} (ny, nx)")
+    return stored

@@ -20,6 +20,7 @@ _REPLACED = re.compile(
     r"(?:A|B|AP|BP)_(?:ORDER|DMAX|\d+_\d+))"
 )
 _TEXT = re.compile(r"CTYPE.|CUNIT.|RADE")
+_AXES = re.compile(r"WCSAXES[A-Z]?")
 _PC = re.compile(r"PC\d_\d[A-Z]?")
 
 
@@ -76,11 +77,15 @@ def replace_wcs(header: fits.Header, wcs: WCS) -> None:
     header.update(cards)
 
 
-def keep_one_matrix(header: fits.Header) -> None:
-    """Remove PCi_j where CDi_j is there too: the standard allows one of them, readers use CD."""
+def standardize_wcs(header: fits.Header) -> None:
+    """Put WCSAXES first and remove PCi_j where CDi_j is there too, as the standard demands."""
     for name in [name for name in header if _PC.fullmatch(name)]:
         if f"CD1_1{name[5:]}" in header:
             header.remove(name, ignore_missing=True, remove_all=True)
+    for name in [name for name in header if _AXES.fullmatch(name)]:
+        card = header.cards[name]
+        header.remove(name, remove_all=True)
+        header.insert(0, card)
 
 
 def _wcs_cards(header: fits.Header) -> tuple[fits.Header | None, str]:

@@ -25,7 +25,7 @@ from .flags import MaskBit, flags_of
 from .header import clean_product_header
 from .source import BLOCK
 from .units import format_unit
-from .wcs import keep_one_matrix, replace_wcs, same_sky, wcs_of
+from .wcs import standardize_wcs, replace_wcs, same_sky, wcs_of
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ def _product_header(ccd: CCDData, unit: str | None, where: str) -> fits.Header:
         said = wcs_of(header, ccd.shape, None)
         if said is None or not same_sky(said, ccd.wcs, ccd.shape):
             replace_wcs(header, ccd.wcs)
-    keep_one_matrix(header)
+    standardize_wcs(header)
     header.remove("BUNIT", ignore_missing=True)
     if unit is not None:
         set_card(header, "BUNIT", unit, "unit of the pixels")
@@ -287,5 +287,6 @@ def _compressed(name: str, header: fits.Header, stored: Stored) -> fits.CompImag
 
 def _set_scaling(header: fits.Header, stored: Stored) -> None:
     """Say how the numbers are scaled."""
+    last = "GCOUNT" if "GCOUNT" in header else "NAXIS2"
     for name, value in stored.cards.items():
-        header.set(name, value, after="NAXIS2")
+        header.set(name, value, after=last)

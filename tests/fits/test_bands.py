@@ -1,0 +1,85 @@
+import gzip
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
+
+from bmp_astro.fits import open_frame, read_frame, with_flags, write_frame
+
+
+@pytest.fixture
+def image():
+    rng = np.random.default_rng(5)
+    ccd = CCDData(rng.normal(100, 9, (57, 31)).astype(np.float32), unit="electron")
+    ccd.uncertainty = StdDevUncertainty(np.sqrt(np.abs(ccd.data)))
+    return with_flags(ccd, rng.integers(0, 255, ccd.shape).astype(np.uint8))
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".fits.fz"])
+def test_bands_put_together_are_the_frame(tmp_path, image, suffix):
+    path = write_frame(image, tmp_path / f"a{suffix}")
+    edges = [0, 1, 20, 20, 57]
+    pairs = list(itertools.pairwise(edges))
+    with open_frame(path) as frame:
+        assert frame.shape == (57, 31)
+        assert frame.unit == image.unit
+        assert frame.dtype == np.float32
+        for read, whole in (
+            (frame.rows, image.data),
+            (frame.uncertainty_rows, image.uncertainty.array),
+            (frame.flag_rows, image.flags),
+        ):
+            np.testing.assert_array_equal(np.vstack([read(*pair) for pair in pairs]), whole)
+
+
+def test_threads_may_share_an_open_frame(tmp_path, fits_bytes):
+    pixels = np.arange(200 * 300, dtype=np.int64).reshape(200, 300).astype(">i4")
+    for name, content in (("a.fits", bytes), ("a.fits.gz", gzip.compress)):
+        path = tmp_path / name
+        path.write_bytes(content(fits_bytes([], pixels)))
+        with open_frame(path) as frame, ThreadPoolExecutor(8) as pool:
+            bands = pool.map(lambda y: frame.rows(y, y + 10), range(0, 200, 10))
+            np.testing.assert_array_equal(np.vstack(list(bands)), pixels)
+
+
+def test_raw_frames_have_neither_flags_nor_uncertainty(fits_file):
+    with open_frame(fits_file(["BZERO   = 32768"])) as frame:
+        assert frame.flag_rows(0, 3) is None
+        assert frame.uncertainty_rows(0, 3) is None
+        assert frame.rows(1, 2).dtype == np.uint16
+
+
+def test_rows_outside_are_an_error(fits_file):
+    with open_frame(fits_file()) as frame:
+        with pytest.raises(ValueError, match="rows 2:4 are not within the 3 rows"):
+            frame.rows(2, 4)
+        with pytest.raises(ValueError, match="rows -1:2"):
+            frame.rows(-1, 2)
+
+
+def test_planes_that_others_wrote(tmp_path):
+    data = np.array([[1.0, 4.0], [9.0, 16.0]], np.float32)
+    theirs = CCDData(data, unit="adu", mask=data > 10, uncertainty=VarianceUncertainty(data))
+    theirs.write(tmp_path / "ccdproc.fits")
+    ours = read_frame(tmp_path / "ccdproc.fits")
+    np.testing.assert_allclose(ours.uncertainty.array, np.sqrt(data))
+    assert isinstance(ours.uncertainty, StdDevUncertainty)
+    np.testing.assert_array_equal(ours.flags, [[0, 0], [0, 1]])
+
+
+def test_planes_of_another_shape_are_not_planes(tmp_path):
+    mask = fits.ImageHDU(np.ones((3, 3), np.uint8), name="MASK")
+    hdus = fits.HDUList([fits.PrimaryHDU(np.ones((2, 2), np.float32)), mask])
+    hdus.writeto(tmp_path / "a.fits")
+    assert read_frame(tmp_path / "a.fits").mask is None
+
+
+def test_a_file_cut_under_our_hands_is_an_error(fits_file):
+    path = fits_file([], np.zeros((100, 100), ">i2"))
+    with open_frame(path) as frame:
+        path.write_bytes(path.read_bytes()[:5000])
+        with pytest.raises(OSError, match="truncated"):
+            frame.rows(90, 100)
