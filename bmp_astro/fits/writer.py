@@ -25,7 +25,7 @@ from .flags import MaskBit, flags_of
 from .header import clean_product_header
 from .source import BLOCK
 from .units import format_unit
-from .wcs import standardize_wcs, replace_wcs, same_sky, wcs_of
+from .wcs import replace_wcs, same_sky, standardize_wcs, wcs_of
 
 logger = logging.getLogger(__name__)
 
@@ -166,8 +166,9 @@ def _product_header(ccd: CCDData, unit: str | None, where: str) -> fits.Header:
         if said is None or not same_sky(said, ccd.wcs, ccd.shape):
             replace_wcs(header, ccd.wcs)
     standardize_wcs(header)
-    header.remove("BUNIT", ignore_missing=True)
-    if unit is not None:
+    if unit is None:
+        header.remove("BUNIT", ignore_missing=True, remove_all=True)
+    else:
         set_card(header, "BUNIT", unit, "unit of the pixels")
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     set_card(header, "DATE", now, "when this file was written, UTC")

@@ -89,7 +89,7 @@ shaped = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(shaped | anything, min_size=1, max_size=6))
 def test_whatever_the_bytes_the_header_can_be_read_and_written(cards):
     header = parse_cards(b"".join(cards), "fuzz")
@@ -100,7 +100,7 @@ def test_whatever_the_bytes_the_header_can_be_read_and_written(cards):
     assert [str(c.value) for c in again.cards] == [str(c.value) for c in header.cards]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(shaped)
 def test_a_card_called_good_is_one_that_astropy_reads(card):
     image = card.decode()
@@ -122,7 +122,7 @@ scalars = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(names, scalars, max_size=5))
 def test_any_mapping_makes_a_header_that_can_be_written(mapping):
     header = as_header(mapping)

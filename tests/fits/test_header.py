@@ -53,9 +53,9 @@ def test_two_shifts_are_one(x1, y1, x2, y2):
 
 
 @pytest.mark.parametrize(
-    ("dx", "dy", "colour"), [(0, 0, "R"), (1, 0, "G"), (0, 1, "G"), (1, 1, "B")]
+    ("dx", "dy", "color"), [(0, 0, "R"), (1, 0, "G"), (0, 1, "G"), (1, 1, "B")]
 )
-def test_a_bayer_pattern_begins_at_the_new_corner(dx, dy, colour):
+def test_a_bayer_pattern_begins_at_the_new_corner(dx, dy, color):
     header = shift_wcs(Header({"BAYERPAT": "RGGB"}), 4 + dx, 2 + dy)
     x, y = header.get("XBAYROFF", 0), header.get("YBAYROFF", 0)
     assert header["BAYERPAT"][2 * y + x] == color
