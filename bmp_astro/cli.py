@@ -162,9 +162,11 @@ def _reduce(options: argparse.Namespace) -> int:
 
 def _show(table: Any, outdir: str) -> int:
     """Print the summary of a night and where everything lies; the exit status it deserves."""
-    from .night import exit_status, summary
+    from .night import attention, exit_status, summary
 
     _print_table(summary(table))
+    for row in attention(table):
+        print(f"{row['status']}: {row['in_name']}: {row['why']}")
     print(f"\nproducts, night.ecsv, plan.ecsv and bmp_astro.log are in {outdir}")
     _write_page(outdir)
     return exit_status(table)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import astropy.units as u
-import numpy as np
 from astropy.table import MaskedColumn, Table
 
+from ..core.table import column
 from ..fits import Instrument, calibrated_already, find_instrument, is_fits_name, read_header
 
 Raw = str | os.PathLike | Iterable[str | os.PathLike]
@@ -115,7 +115,7 @@ def as_table(frames: list[Frame]) -> Table:
     for name, (kind, unit) in COLUMNS.items():
         table[name] = _column([frame.facts.get(name) for frame in frames], kind, unit)
     for name in _extra_names(frames):
-        table[name] = _free_column([frame.facts.get(name) for frame in frames])
+        table[name] = column([frame.facts.get(name) for frame in frames])
     table["message"] = _column([frame.message for frame in frames], str)
     return table
 
@@ -147,7 +147,8 @@ def _frame(path: str, spec: Spec) -> Frame:
     try:
         found = read_header(path, instrument=spec)
     except (OSError, ValueError) as error:
-        return Frame(path, message=str(error), readable=False)
+        reason = str(error).removeprefix(path).lstrip(": ")
+        return Frame(path, message=reason, readable=False)
     camera = find_instrument(spec, found.header)
     names = [name for name in (*COLUMNS, "serial", *camera.keys) if name not in ("ny", "nx")]
     facts = {name: camera.value(name, found.header) for name in names}
@@ -171,10 +172,10 @@ def _extra_names(frames: list[Frame]) -> list[str]:
     return list(dict.fromkeys(name for camera in cameras for name in camera.keys))
 
 
-def _column(values: list, kind: type, unit: u.Unit | None = None) -> MaskedColumn | list:
+def _column(values: list, kind: type, unit: u.Unit | None = None) -> MaskedColumn:
     """A typed column; numbers that are missing are masked, missing text is empty."""
     if kind is str:
-        return ["" if value is None else str(value) for value in values] or np.array([], "U1")
+        return column(["" if value is None else str(value) for value in values])
     plain = [_number(value, kind, unit) for value in values]
     mask = [value is None for value in plain]
     filled = [kind(0) if value is None else value for value in plain]
@@ -192,13 +193,3 @@ def _number(value: Any, kind: type, unit: u.Unit | None) -> float | int | None:
         return convert(float(value))
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _free_column(values: list) -> MaskedColumn | list:
-    """A column of what an instrument's own keys hold: numbers when all of them are."""
-    present = [value for value in values if value is not None]
-    if present and all(isinstance(value, u.Quantity) for value in present):
-        return _column(values, float, present[0].unit)
-    if present and all(isinstance(value, int | float) for value in present):
-        return _column(values, float)
-    return _column(values, str)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Row, Table
 
+from ..core.table import column
 from ..fits import find_instrument
 from ..masters import find_masters
 from .inventory import Frame, Raw, Spec, as_table, survey
@@ -321,14 +322,10 @@ def _entry(row: Mapping[str, str], frame: Frame) -> Entry:
 
 def _as_plan(entries: list[Entry]) -> Table:
     plan = Table()
-    plan["in_name"] = _text([entry.in_name for entry in entries])
-    plan["frame_type"] = _text([entry.frame_type for entry in entries])
-    plan["product"] = _text([entry.product for entry in entries])
+    plan["in_name"] = column([entry.in_name for entry in entries])
+    plan["frame_type"] = column([entry.frame_type for entry in entries])
+    plan["product"] = column([entry.product for entry in entries])
     for kind in KINDS:
-        plan[f"master_{kind}"] = _text([entry.masters.get(kind, "") for entry in entries])
-    plan["message"] = _text([entry.message for entry in entries])
+        plan[f"master_{kind}"] = column([entry.masters.get(kind, "") for entry in entries])
+    plan["message"] = column([entry.message for entry in entries])
     return plan
-
-
-def _text(values: list[str]) -> np.ndarray:
-    return np.array(values, dtype=object if not values else str)

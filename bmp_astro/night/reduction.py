@@ -11,6 +11,7 @@ from astropy.table import QTable, Row, Table
 
 from ..ccdmultipipe import CalibrationPipe
 from ..core import Outcome
+from ..core.table import write_table
 from .inventory import Frame, Raw, Spec, survey
 from .lights import reduce_lights
 from .log import night_log
@@ -134,7 +135,7 @@ def reduce_night(
     out.mkdir(parents=True, exist_ok=True)
     with night_log(out / "bmp_astro.log") as log:
         log.info("reducing %s into %s: %d files", raw, out, len(frames))
-        plan.write(out / "plan.ecsv", format="ascii.ecsv", overwrite=True)
+        write_table(plan, out / "plan.ecsv")
         rows = zip(frames, plan, strict=True)
         outcomes = {frame.path: _left_out(frame, row) for frame, row in rows}
         lost: dict[str, str] = {}
@@ -145,7 +146,7 @@ def reduce_night(
         outcomes.update(reduce_lights(plan, out, pipe, lost, for_lights))
         table = night_table(frames, outcomes)
         _write_log(log, outcomes.values(), table)
-    table.write(out / "night.ecsv", format="ascii.ecsv", overwrite=True)
+    write_table(table, out / "night.ecsv")
     return table
 
 

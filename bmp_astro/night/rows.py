@@ -10,28 +10,31 @@ from ..core import Outcome, pout_to_table
 from .inventory import Frame
 
 # The columns that come from the inventory, under the keywords that observers know.
-_FACTS = {
-    "OBJECT": "object",
-    "FILTER": "filter",
-    "EXPTIME": "exptime",
-    "DATE-OBS": "date_obs",
-    "CCD-TEMP": "temperature",
-}
+_TEXTS = {"OBJECT": "object", "FILTER": "filter", "DATE-OBS": "date_obs"}
+_NUMBERS = {"EXPTIME": "exptime", "CCD-TEMP": "temperature"}
+# The order of the columns after those of every pipe; others follow.
+_ORDER = ("frame_type", "used_in", "alarms", *_TEXTS, *_NUMBERS, "MBIAS", "MDARK", "MFLAT")
 _GOOD = ("done", "skipped")
 DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
 
 
 def night_table(frames: Sequence[Frame], outcomes: Mapping[str, Outcome]) -> QTable:
     """The outcomes of all frames as one table, in the order of the inventory."""
-    return pout_to_table([_with_facts(frame, outcomes[frame.path]) for frame in frames])
+    table = pout_to_table([_with_facts(frame, outcomes[frame.path]) for frame in frames])
+    first = table.colnames[: table.colnames.index("frame_type")]
+    known = [name for name in _ORDER if name in table.colnames]
+    rest = [name for name in table.colnames if name not in {*first, *known}]
+    return table[[*first, *known, *rest]]
 
 
 def _with_facts(frame: Frame, outcome: Outcome) -> Outcome:
     meta = {"frame_type": frame.kind, "used_in": "", "alarms": ""}
-    for column, fact in _FACTS.items():
+    for column, fact in _TEXTS.items():
         value = frame.facts.get(fact)
-        if value is not None:
-            meta[column] = value
+        meta[column] = "" if value is None else value
+    for column, fact in _NUMBERS.items():
+        if frame.facts.get(fact) is not None:
+            meta[column] = frame.facts[fact]
     return Outcome(outcome.outname, {**meta, **outcome.meta}, **vars(outcome))
 
 
