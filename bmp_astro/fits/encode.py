@@ -1,6 +1,7 @@
 """Pixels to the numbers that a file stores."""
 
 import logging
+import sys
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,12 +80,23 @@ def encode(
 
 def _floats(pixels: np.ndarray, stored: str, fill: float | str | None) -> Stored:
     """Return floating-point numbers."""
+    native = np.dtype(stored).newbyteorder("=")
     with np.errstate(over="ignore", invalid="ignore"):
-        numbers = np.array(pixels, dtype=stored, order="C")
+        numbers = np.ascontiguousarray(pixels, dtype=native)
     lacking = _lacking(numbers)
+    # checked and swapped in native order: both are several times slower in the other
+    is_own = not np.shares_memory(numbers, pixels)
+    numbers = _big_endian(numbers, in_place=is_own)
     if lacking is not None:
         numbers[lacking] = _fill_number(fill)
     return Stored(numbers, {}, lacking)
+
+
+def _big_endian(numbers: np.ndarray, *, in_place: bool) -> np.ndarray:
+    """Return numbers in the byte order of FITS; never the array that was given, unless told."""
+    if sys.byteorder == "big":
+        return numbers if in_place else numbers.copy()
+    return numbers.byteswap(inplace=in_place).view(numbers.dtype.newbyteorder(">"))
 
 
 def _integers(

@@ -50,9 +50,9 @@ def test_pixels_and_cards_are_those_that_astropy_reads(real_data, name, caplog):
             expected, header = hdus[found.hdu].data, hdus[found.hdu].header
     assert ccd.data.dtype == expected.dtype.newbyteorder("=")
     np.testing.assert_array_equal(ccd.data, expected)
-    for keyword, value in header.items():
-        if keyword not in ("COMMENT", "HISTORY", "", "FILENAME", "XTENSION", "EXTEND"):
-            assert ccd.header[keyword] == header[keyword], (keyword, value)
+    of_the_file = {"XTENSION", "EXTEND", "CHECKSUM", "DATASUM", "FILENAME"}
+    for keyword in set(header) - of_the_file - {"COMMENT", "HISTORY", ""}:
+        assert ccd.header[keyword] == header[keyword], keyword
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
 
 
