@@ -294,3 +294,9 @@ def test_a_header_that_is_only_a_mapping():
     got = correct_gain(ccd, gain=2.0)
     assert (got.header["RAWGAIN"], got.header["OBJECT"]) == (2.0, "M 1")
     assert "RAWGAIN" not in ccd.meta
+
+
+def test_a_dark_with_its_bias_beside_a_bias(light, sample):
+    sample.dark.header.update(BIASSUB=False, EXPTIME=100.0)
+    with pytest.raises(ValueError, match="subtracted twice"):
+        subtract_dark(light, master_dark=sample.dark, master_bias=sample.bias)

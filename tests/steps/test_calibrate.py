@@ -268,6 +268,14 @@ def test_a_dark_with_its_bias_serves_equal_exposures_without_a_bias(sample):
     ccd = calibrate(sample.raw, master_dark=sample.dark)
     assert ccd.header["CALSTAT"] == "BD"
     assert ccd.header["DARKSCAL"] == 1
+    level, level_var = overscan_level(sample.raw.data[:, 40:], 1)
+    signal = sample.raw.data[:, :40] - level - sample.dark.data
+    variance = np.maximum(signal, 0) / 1.7 + (6 / 1.7) ** 2 + level_var.mean()
+    variance += sample.dark.uncertainty.array.astype(float) ** 2
+    np.testing.assert_allclose(ccd.data, 1.7 * signal, rtol=1e-5)
+    np.testing.assert_allclose(ccd.uncertainty.array, 1.7 * np.sqrt(variance), rtol=1e-6)
+    by_step = subtract_dark(trim(subtract_overscan(sample.raw)), master_dark=sample.dark)
+    np.testing.assert_array_equal(correct_gain(by_step).data, ccd.data)
 
 
 def test_camera_may_forbid_scaling(sample):

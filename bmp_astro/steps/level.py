@@ -1,0 +1,150 @@
+"""The level of an overscan, from its pixels."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..fits.section import Section
+
+METHODS = ("polynomial", "mean", "median")
+_ROUNDING = 1e-6  # adu: what is nearer to the polynomial is on it
+
+
+class OverscanLevel(NamedTuple):
+    """Overscan level, adu, and its variance, both float64, ``(ny, 1)`` or ``(1, nx)``."""
+
+    level: np.ndarray
+    variance: np.ndarray
+
+
+def frame_level(
+    raw: np.ndarray, section: Section, axis: int | None = None, **options: Any
+) -> OverscanLevel:
+    """Overscan level of every row or column of a frame.
+
+    Parameters
+    ----------
+    raw : `~numpy.ndarray`
+        The whole raw frame, ``(ny, nx)``.
+    section : tuple of slice
+        ``(slice_y, slice_x)`` of the overscan.
+    axis : {None, 0, 1}
+        As `subtract_overscan` has it.
+    **options
+        Of `overscan_level`.
+
+    Returns
+    -------
+    OverscanLevel
+        Rows (columns) beside the section have the level of the nearest one in it.
+    """
+    pixels = raw[section]
+    if axis is None:
+        axis = int(pixels.shape[0] * raw.shape[1] >= pixels.shape[1] * raw.shape[0])
+    found = overscan_level(pixels, axis, **options)
+    along = section[1 - axis]
+    beside = [(0, 0), (0, 0)]
+    beside[1 - axis] = (along.start, raw.shape[1 - axis] - along.stop)
+    return OverscanLevel(*(np.pad(plane, beside, mode="edge") for plane in found))
+
+
+def overscan_level(
+    pixels: np.ndarray,
+    axis: int,
+    *,
+    method: str = "polynomial",
+    order: int = 2,
+    sigma: float = 3.0,
+    iterations: int = 1,
+    skip: int | tuple[int, int] = 0,
+) -> OverscanLevel:
+    """Level of each row of overscan columns (axis 1), or of each column of overscan rows (axis 0).
+
+    Parameters
+    ----------
+    pixels : `~numpy.ndarray`
+        The overscan's pixels, ``(ny, nx)``.
+    axis : {0, 1}
+        The axis along which pixels are averaged.
+    method, order, sigma, iterations, skip
+        As the ``overscan_`` keywords of `subtract_overscan`.
+
+    Returns
+    -------
+    OverscanLevel
+        ``(ny, 1)`` for axis 1, ``(1, nx)`` for axis 0. The variance comes from the scatter about
+        the polynomial, or from that of the pixels in their rows; columns of different level
+        add to it for the median alone.
+
+    Raises
+    ------
+    ValueError
+        If an argument makes no sense, or too few rows are left.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bmp_astro.steps.overscan import overscan_level
+    >>> overscan_level(np.array([[10, 12, 99], [20, 22, 99]]), 1, method="mean", skip=(0, 1)).level
+    array([[11.],
+           [21.]])
+    """
+    if axis not in (0, 1):
+        raise ValueError(f"overscan_axis is {axis!r} but must be 0, 1 or None")
+    if method not in METHODS:
+        raise ValueError(f"overscan_method is {method!r} but must be one of {METHODS}")
+    lines = _without_skipped(pixels if axis == 1 else pixels.T, skip)
+    if method == "polynomial":
+        found = _polynomial(lines.mean(axis=1, dtype=float), order, sigma, iterations)
+    else:
+        found = _each_line(lines, method)
+    return OverscanLevel(*(plane[:, None] if axis == 1 else plane[None, :] for plane in found))
+
+
+def _without_skipped(lines: np.ndarray, skip: int | tuple[int, int]) -> np.ndarray:
+    """Return the lines without their first and last pixels."""
+    first, last = (skip, skip) if np.ndim(skip) == 0 else skip
+    size = lines.shape[1]
+    if first < 0 or last < 0 or first + last >= size:
+        raise ValueError(f"overscan_skip is {skip} but the overscan is {size} pixels wide")
+    return lines[:, first : size - last]
+
+
+def _each_line(lines: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return each line's own mean or median, and the variance that all lines share."""
+    means = lines.mean(axis=1, dtype=float)
+    level = means if method == "mean" else np.median(lines, axis=1).astype(float)
+    n_lines, size = lines.shape
+    if size > 1 and n_lines > 1:
+        residual = lines - means[:, None]
+        if method == "mean":  # columns that differ in level are no noise of a mean
+            residual -= residual.mean(axis=0)
+        variance = np.sum(residual**2) / ((n_lines - 1) * (size - 1)) / size
+    else:  # the lines' scatter is all there is
+        variance = np.var(np.diff(level)) / 2 if n_lines > 2 else 0.0
+    if method == "median":
+        variance *= np.pi / 2  # of a normal distribution, in the limit of many pixels
+    return level, np.full(n_lines, variance)
+
+
+def _polynomial(
+    means: np.ndarray, order: int, sigma: float, iterations: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a polynomial through the means, and the variance of its values."""
+    basis = np.polynomial.chebyshev.chebvander(np.linspace(-1, 1, len(means)), order)
+    keep = np.isfinite(means)
+    for remaining in range(iterations, -1, -1):
+        freedom = int(keep.sum()) - order - 1
+        if freedom < 1:
+            raise ValueError(
+                f"{keep.sum()} rows of overscan are too few for a polynomial of order {order}: "
+                "give a lower overscan_order, or overscan_method='mean'"
+            )
+        coefficients = np.linalg.lstsq(basis[keep], means[keep], rcond=None)[0]
+        level = basis @ coefficients
+        residual = means - level
+        variance = np.sum(residual[keep] ** 2) / freedom
+        if remaining:
+            keep &= np.abs(residual) <= max(sigma * np.sqrt(variance), _ROUNDING)
+    covariance = np.linalg.inv(basis[keep].T @ basis[keep]) * variance
+    return level, np.einsum("ij,jk,ik->i", basis, covariance, basis)
