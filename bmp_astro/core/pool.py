@@ -11,7 +11,7 @@ import os
 import pickle
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -28,7 +28,9 @@ from .poolerrors import (
 )
 from .resources import available_cores, check_number
 from .sending import packed
+from .settle import again
 from .supervisor import Supervisor
+from .threads import thread_limits
 from .workerprocess import Work, search_path
 
 __all__ = [
@@ -42,17 +44,6 @@ __all__ = [
     "WorkerDied",
     "WorkerStartError",
 ]
-
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
-"""Environment variables from which libraries take their number of threads when they are loaded."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -137,16 +128,12 @@ class SupervisedPool(Executor):
                 check_number(name, value)
         if max_workers is None:
             max_workers = available_cores()
-        if threads_per_worker is None:
-            threads_per_worker = _inherited_threads(max(available_cores() // max_workers, 1))
         self.max_workers = max_workers
         self.timeout = timeout
         self.max_memory = max_memory
         initial = b"" if initializer is None else packed(initializer, initargs, {})
-        self._pid = os.getpid()
-        self._supervisor = Supervisor(
-            max_workers, _environment(threads_per_worker), _context(), initial, start_timeout
-        )
+        environment = {**os.environ, **thread_limits(max_workers, threads_per_worker)}
+        self._supervisor = Supervisor(max_workers, environment, _context(), initial, start_timeout)
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         """Ask for a call, with the pool's own limits.
@@ -233,8 +220,7 @@ class SupervisedPool(Executor):
         wait : bool, optional
             Whether to return only when the workers are gone. A signal handler must give False.
         """
-        self._supervisor.killing = True
-        self._supervisor.wake()
+        self._supervisor.kill()
         if wait:
             self._supervisor.join()
 
@@ -248,7 +234,7 @@ class SupervisedPool(Executor):
         cancel_futures : bool, optional
             Whether to cancel the calls that no worker has got yet.
         """
-        if os.getpid() != self._pid:
+        if os.getpid() != self._supervisor.pid:
             return
         with self._supervisor.lock:
             self._supervisor.closing = True
@@ -279,10 +265,10 @@ class SupervisedPool(Executor):
 
     def _check_open(self) -> None:
         supervisor = self._supervisor
-        if os.getpid() != self._pid:
+        if os.getpid() != self._supervisor.pid:
             raise RuntimeError("a pool cannot be used in a process forked from the one it is of")
         if supervisor.broken is not None:
-            raise supervisor.broken
+            raise again(supervisor.broken)
         if supervisor.closing or supervisor.killing or supervisor.finished:
             raise RuntimeError("cannot submit: the pool is shut down")
 
@@ -291,22 +277,27 @@ class SupervisedPool(Executor):
         if not self._supervisor.started:
             self._supervisor.start()
             # The thread knows nothing of the pool: one that nobody refers to any more closes.
-            weakref.finalize(self, _close, self._supervisor, self._pid).atexit = False
-            atexit.register(_kill, weakref.ref(self._supervisor), self._pid)
+            weakref.finalize(self, _close, self._supervisor).atexit = False
+            _open_supervisors.add(self._supervisor)
 
 
-def _close(supervisor: Supervisor, pid: int) -> None:
-    if os.getpid() == pid:
+_open_supervisors: weakref.WeakSet[Supervisor] = weakref.WeakSet()
+
+
+@atexit.register
+def _kill_all() -> None:
+    """End the pools that are still open when the interpreter ends."""
+    own = [each for each in _open_supervisors if each.pid == os.getpid()]
+    for supervisor in own:
+        supervisor.kill()
+    for supervisor in own:
+        supervisor.join()
+
+
+def _close(supervisor: Supervisor) -> None:
+    if supervisor.pid == os.getpid():
         supervisor.closing = True
         supervisor.wake()
-
-
-def _kill(reference: "weakref.ref[Supervisor]", pid: int) -> None:
-    supervisor = reference()
-    if supervisor is not None and os.getpid() == pid:
-        supervisor.killing = True
-        supervisor.wake()
-        supervisor.join()
 
 
 def _context() -> bytes:
@@ -321,14 +312,3 @@ def _context() -> bytes:
 @functools.lru_cache(maxsize=8)
 def _context_of(folder: str | None, path: tuple[str, ...]) -> bytes:
     return pickle.dumps((folder, search_path()))
-
-
-def _environment(threads: int) -> Mapping[str, str]:
-    """Return the environment of a worker whose libraries use that many threads."""
-    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
-
-
-def _inherited_threads(threads: int) -> int:
-    """Return a number of threads no larger than what the environment of this process says."""
-    given = [os.environ.get(name, "") for name in THREAD_VARIABLES]
-    return min([threads, *(int(text) for text in given if text.isdigit() and int(text) > 0)])

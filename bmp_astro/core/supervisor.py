@@ -4,6 +4,7 @@ import collections
 import contextlib
 import functools
 import logging
+import os
 import selectors
 import socket
 import sys
@@ -58,6 +59,7 @@ class Supervisor:
         initializer: bytes,
         start_timeout: float,
     ) -> None:
+        self.pid = os.getpid()
         self.pending: collections.deque[Work] = collections.deque()
         self.closing = False
         self.killing = False
@@ -92,6 +94,11 @@ class Supervisor:
         with contextlib.suppress(OSError):
             if self.started:
                 self._waker.send(b"\0")
+
+    def kill(self) -> None:
+        """Ask the thread to end everything at once."""
+        self.killing = True
+        self.wake()
 
     def join(self) -> None:
         """Wait until everything has ended."""
@@ -245,6 +252,8 @@ class Supervisor:
 
     def _pipe_callback(self, worker: WorkerProcess) -> Callable[[int], None]:
         def on_event(events: int) -> None:
+            if worker not in self._workers:
+                return
             if events & selectors.EVENT_WRITE:
                 worker.send_more()
                 self._watch_pipe(worker)
@@ -272,8 +281,6 @@ class Supervisor:
 
     def _on_pipe(self, worker: WorkerProcess) -> None:
         """Take what a worker says, to the last word of one that has died."""
-        if worker not in self._workers:
-            return
         try:
             while True:
                 self._take(worker, *worker.read())

@@ -21,10 +21,12 @@ import cloudpickle
 
 from .wire import FrameReader, Kind, framed
 
-DUMP_SIGNAL = signal.SIGUSR1
+# Windows has no such signal; there this module can be imported, but not used.
+DUMP_SIGNAL: signal.Signals = getattr(signal, "SIGUSR1", signal.SIGTERM)
 """Makes a worker write where each of its threads is to its standard error."""
 
 _PARENT_CHECK_MS = 1000
+_OOM_SCORE = 300
 
 
 def main(fd: int, parent: int) -> None:
@@ -42,12 +44,21 @@ def main(fd: int, parent: int) -> None:
     signal.signal(signal.SIGTERM, _nothing)
     pipe = socket.socket(fileno=fd)
     pipe.set_inheritable(False)
+    _offer_to_oom_killer()
     os.register_at_fork(after_in_child=functools.partial(_forked, pipe))
     surroundings = _Surroundings(pipe)
     threading.Thread(target=_leave_with_parent, args=(pipe, parent), daemon=True).start()
     # The pool may end in the middle of a frame: there is nobody left to tell.
     with contextlib.suppress(EOFError, BrokenPipeError):
         _serve(pipe, surroundings)
+
+
+def _offer_to_oom_killer() -> None:
+    """Let Linux, when it runs out of memory, end a worker rather than the program."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "r+") as file:
+        raised = min(int(file.read()) + _OOM_SCORE, 1000)
+        file.seek(0)
+        file.write(str(raised))
 
 
 def _forked(pipe: socket.socket) -> None:

@@ -82,17 +82,20 @@ class WorkerProcess:
         initializer: bytes,
         start_timeout: float,
     ) -> None:
-        self.pipe, theirs = socket.socketpair()
-        self.errors, their_errors = os.pipe()
-        try:
-            self._process = _started(theirs.fileno(), their_errors, environment)
-        except BaseException:
-            self.pipe.close()
-            os.close(self.errors)
-            raise
-        finally:
-            theirs.close()
-            os.close(their_errors)
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            self.pipe, their_pipe = socket.socketpair()
+            ours.callback(self.pipe.close)
+            theirs.callback(their_pipe.close)
+            self.errors, their_errors = os.pipe()
+            ours.callback(os.close, self.errors)
+            theirs.callback(os.close, their_errors)
+            passed = their_pipe.fileno()
+            while passed < 3:
+                # If we have no standard streams, it would be taken for one of them.
+                passed = os.dup(passed)
+                theirs.callback(os.close, passed)
+            self._process = _started(passed, their_errors, environment)
+            ours.pop_all()
         self.pipe.setblocking(False)
         os.set_blocking(self.errors, False)
         self._reader = FrameReader(self.pipe)

@@ -3,6 +3,7 @@ import contextlib
 import ctypes
 import gc
 import io
+import mmap
 import multiprocessing
 import os
 import pickle
@@ -46,6 +47,13 @@ def pool():
     with SupervisedPool(2) as pool:
         yield pool
         pool.kill()
+
+
+@pytest.fixture(scope="module")
+def enduring(sent_by_value):
+    """One pool that has to live through all faults, one after the other."""
+    with SupervisedPool(2) as pool:
+        yield pool
 
 
 def gone(pids, within=10.0):
@@ -159,10 +167,11 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_costs_one_task(pool, fault):
+def test_a_fault_costs_one_task(enduring, fault):
     function, kind, text = FAULTS[fault]
     futures = [
-        pool.submit(function if number == 2 else (lambda x=number: x * x)) for number in range(10)
+        enduring.submit(function if number == 2 else (lambda x=number: x * x))
+        for number in range(10)
     ]
     error = futures[2].exception(PATIENCE)
     assert type(error) is kind
@@ -281,25 +290,25 @@ class TestHarmless:
 
 
 class TestResults:
-    def test_lambdas_arguments_and_keywords(self, pool):
+    def test_lambdas_arguments_and_keywords(self, enduring):
         factor = 3
-        future = pool.submit(lambda x, plus=0: x * factor + plus, 2, plus=1)
+        future = enduring.submit(lambda x, plus=0: x * factor + plus, 2, plus=1)
         assert future.result(PATIENCE) == 7
-        assert list(pool.map(abs, [-1, -2, -3])) == [1, 2, 3]
+        assert list(enduring.map(abs, [-1, -2, -3])) == [1, 2, 3]
 
-    def test_classes_of_the_caller_come_back_as_they_are(self, pool):
-        error = pool.submit(lambda: NoText("x")).result(PATIENCE)
+    def test_classes_of_the_caller_come_back_as_they_are(self, enduring):
+        error = enduring.submit(lambda: NoText("x")).result(PATIENCE)
         assert type(error) is NoText
 
-    def test_an_exception_brings_its_traceback(self, pool):
-        error = pool.submit(lambda: 1 / 0).exception(PATIENCE)
+    def test_an_exception_brings_its_traceback(self, enduring):
+        error = enduring.submit(lambda: 1 / 0).exception(PATIENCE)
         assert isinstance(error.__cause__, RemoteTraceback)
         assert "test_pool.py" in str(error.__cause__)
         assert "_call" not in str(error.__cause__)
 
-    def test_large_values_both_ways(self, pool):
+    def test_large_values_both_ways(self, enduring):
         data = os.urandom(20 * MIB)
-        futures = [pool.submit(lambda block: block[::-1], data) for _ in range(3)]
+        futures = [enduring.submit(lambda block: block[::-1], data) for _ in range(3)]
         assert all(future.result(PATIENCE) == data[::-1] for future in futures)
 
     def test_a_worker_that_dies_while_it_is_sent_much(self):
@@ -315,31 +324,31 @@ class TestResults:
             assert future.exception(PATIENCE).signal == "SIGKILL"
             assert pool.submit(len, data).result(PATIENCE) == len(data)
 
-    def test_tasks_run_at_the_same_time(self, pool, tmp_path):
+    def test_tasks_run_at_the_same_time(self, enduring, tmp_path):
         def meet(own, other):
             (tmp_path / own).touch()
             while not (tmp_path / other).exists():
                 time.sleep(0.01)
             return own
 
-        futures = [pool.submit(meet, "a", "b"), pool.submit(meet, "b", "a")]
+        futures = [enduring.submit(meet, "a", "b"), enduring.submit(meet, "b", "a")]
         assert [future.result(PATIENCE) for future in futures] == ["a", "b"]
 
-    def test_relative_names_mean_what_they_mean_here(self, pool, tmp_path, monkeypatch):
-        assert pool.submit(os.getcwd).result(PATIENCE) == os.getcwd()
+    def test_relative_names_mean_what_they_mean_here(self, enduring, tmp_path, monkeypatch):
+        assert enduring.submit(os.getcwd).result(PATIENCE) == os.getcwd()
         monkeypatch.chdir(tmp_path)
-        assert pool.submit(os.getcwd).result(PATIENCE) == os.fspath(tmp_path)
+        assert enduring.submit(os.getcwd).result(PATIENCE) == os.fspath(tmp_path)
 
-    def test_modules_are_found_where_they_are_found_here(self, pool, tmp_path, monkeypatch):
-        assert pool.submit(abs, -1).result(PATIENCE) == 1
+    def test_modules_are_found_where_they_are_found_here(self, enduring, tmp_path, monkeypatch):
+        assert enduring.submit(abs, -1).result(PATIENCE) == 1
         (tmp_path / "found_only_here.py").write_text("def answer():\n    return 42\n")
         monkeypatch.syspath_prepend(tmp_path)
         import found_only_here
 
-        assert pool.submit(found_only_here.answer).result(PATIENCE) == 42
+        assert enduring.submit(found_only_here.answer).result(PATIENCE) == 42
 
-    def test_the_standard_error_is_passed_on(self, pool, capsys):
-        pool.submit(lambda: print("seen", file=sys.stderr)).result(PATIENCE)
+    def test_the_standard_error_is_passed_on(self, enduring, capsys):
+        enduring.submit(lambda: print("seen", file=sys.stderr)).result(PATIENCE)
         wait_for(lambda: "seen" in capsys.readouterr().err)
 
     def test_a_death_tells_the_last_words_of_its_own_task_only(self):
@@ -464,6 +473,20 @@ class TestLimits:
             assert [future.result(PATIENCE) for future in futures[1:]] == list(range(5))
         assert isinstance(error, TaskMemoryExceeded)
         assert error.limit == 100 * MIB < error.used < 400 * MIB
+
+    def test_mapped_files_do_not_count(self, tmp_path):
+        def read_mapped(path):
+            with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
+                total = sum(view[:: mmap.PAGESIZE])
+                time.sleep(0.3)
+                return total
+
+        if sys.platform != "linux":
+            pytest.skip("only Linux tells these pages from others")
+        (tmp_path / "large").touch()
+        os.truncate(tmp_path / "large", 200 * MIB)
+        with SupervisedPool(1, max_memory=100 * MIB) as pool:
+            assert pool.submit(read_mapped, tmp_path / "large").result(PATIENCE) == 0
 
     def test_what_earlier_tasks_kept_is_not_held_against_a_task(self):
         def keep():
@@ -633,6 +656,7 @@ class TestEnd:
         assert gone([future.result(PATIENCE)])
         wait_for(lambda: threading.active_count() <= before)
 
+    @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
     def test_a_pool_is_of_no_use_in_a_forked_process(self, pool):
         pool.submit(abs, -1).result(PATIENCE)
         pid = os.fork()
@@ -657,41 +681,50 @@ class TestSignals:
             os.kill(pid, number)
         assert future.result(PATIENCE) in pool.pids
 
-    def test_programs_that_a_task_starts_do(self, pool):
+    def test_programs_that_a_task_starts_do(self, enduring):
         def run():
             code = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(9)"
             return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode
 
-        assert pool.submit(run).result(PATIENCE) == -signal.SIGINT
+        assert enduring.submit(run).result(PATIENCE) == -signal.SIGINT
 
 
 class TestNesting:
-    def test_a_pool_of_ours_in_a_task(self, pool):
+    def test_a_pool_of_ours_in_a_task(self, enduring):
         def nested():
             with SupervisedPool(2) as inner:
                 return [future.result() for future in [inner.submit(abs, -n) for n in range(4)]]
 
-        futures = [pool.submit(nested) for _ in range(3)]
+        futures = [enduring.submit(nested) for _ in range(3)]
         assert [future.result(PATIENCE) for future in futures] == [[0, 1, 2, 3]] * 3
 
     @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-    def test_multiprocessing_in_a_task(self, pool, method):
+    def test_multiprocessing_in_a_task(self, enduring, method):
         def nested():
             with multiprocessing.get_context(method).Pool(2) as inner:
                 return inner.map(abs, [-1, -2, -3])
 
-        assert pool.submit(nested).result(PATIENCE) == [1, 2, 3]
-        assert pool.submit(abs, -1).result(PATIENCE) == 1
+        assert enduring.submit(nested).result(PATIENCE) == [1, 2, 3]
+        assert enduring.submit(abs, -1).result(PATIENCE) == 1
 
-    def test_a_process_pool_executor_in_a_task(self, pool):
+    def test_a_process_pool_executor_in_a_task(self, enduring):
         def nested():
             with concurrent.futures.ProcessPoolExecutor(2) as inner:
                 return list(inner.map(abs, [-1, -2, -3]))
 
-        assert pool.submit(nested).result(PATIENCE) == [1, 2, 3]
+        assert enduring.submit(nested).result(PATIENCE) == [1, 2, 3]
 
 
 class TestNothingIsLost:
+    def test_a_worker_goes_before_the_parent_when_memory_runs_out(self, enduring):
+        def score():
+            with open("/proc/self/oom_score_adj") as file:
+                return int(file.read())
+
+        if sys.platform != "linux":
+            pytest.skip("only Linux has this")
+        assert enduring.submit(score).result(PATIENCE) > score()
+
     def test_no_leak_over_many_tasks_and_deaths(self):
         def open_files():
             return psutil.Process().num_fds(), threading.active_count()
@@ -765,7 +798,7 @@ class TestNothingIsLost:
             with SupervisedPool(workers) as pool:
                 return pool.submit(lambda: os.environ["OMP_NUM_THREADS"]).result(PATIENCE)
 
-        monkeypatch.setattr("bmp_astro.core.pool.available_cores", lambda: 8)
+        monkeypatch.setattr("bmp_astro.core.threads.available_cores", lambda: 8)
         assert threads(2) == "4"
         assert threads(16) == "1"
         monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
