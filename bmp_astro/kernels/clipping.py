@@ -68,19 +68,21 @@ class Frames(NamedTuple):
         """Return the frames, having found whether the same noise is expected of all."""
         alike = noise is None or noise.levels is not None
         if not alike:
-            alike = not any(np.ptp(numbers) for numbers in (scale, offset, noise.floor))
+            follows_level = noise.slope != 0 or noise.fraction != 0
+            numbers = (scale, noise.floor, offset if follows_level else 0.0)
+            alike = not any(np.ptp(each) for each in numbers)
         return cls(scale, offset, noise, float(quantum), alike)
 
     def variances(self, level: np.ndarray) -> list[np.ndarray]:
         """Return the expected variance at `level`, a plane for each frame."""
-        assert self.noise is not None
         if self.alike:
-            plane = self.noise.variance(level, 0, self.scale[0], self.offset[0])
-            return [plane] * len(self.scale)
-        return [
-            self.noise.variance(level, frame, scale, offset)
-            for frame, (scale, offset) in enumerate(zip(self.scale, self.offset, strict=True))
-        ]
+            return [self._variance_of(0, level)] * len(self.scale)
+        return [self._variance_of(frame, level) for frame in range(len(self.scale))]
+
+    def _variance_of(self, frame: int, level: np.ndarray) -> np.ndarray:
+        """Return the expected variance of one frame's values."""
+        scale, offset = float(self.scale[frame]), float(self.offset[frame])
+        return self.noise.variance(level, frame, scale, offset)
 
 
 def clip_values(values: np.ndarray, valid: np.ndarray, clip: Clip, frames: Frames) -> np.ndarray:
@@ -102,8 +104,8 @@ def clip_values(values: np.ndarray, valid: np.ndarray, clip: Clip, frames: Frame
     `~numpy.ndarray`
         Boolean, the shape of `values`.
     """
-    if clip.kind is None:
-        return valid
+    if clip.kind is None or (clip.uses_noise and frames.noise is None):
+        return valid  # without a noise no pixel has values enough to be compared
     if clip.kind == "minmax":
         present = valid.sum(axis=0)
         keep = _drop_extremes(values, valid, present, clip.n_low, np.minimum)

@@ -150,12 +150,13 @@ def combine(
     if noise is None and (rule.uses_noise or variance is None):
         noise = _noise_of(stack, scale, offset, flags)
     frames = Frames.of(scale, offset, noise, quantum)
+    # Noise in proportion to the level widens the limits; it is no error of the mean.
+    spread = None if noise is None else noise._replace(fraction=0.0)
     plan = _Plan(
         method,
         rule,
         frames,
-        # Noise in proportion to the level widens the limits; it is no error of the mean.
-        None if noise is None else frames._replace(noise=noise._replace(fraction=0.0)),
+        None if spread is None else Frames.of(scale, offset, spread, quantum),
         None if weights is None else _per_frame("weights", weights, n, 1.0),
         np.ones(n + 1) if k is None else np.asarray(k, dtype=float),
         lost_bit,
@@ -293,12 +294,20 @@ def _average(
         if plan.method == "mean":
             data /= np.maximum(n_used, 1)
     else:
-        data = np.einsum("i,ij->j", plan.weights, kept)
-        data /= np.maximum(np.einsum("i,ij->j", plan.weights, used), plan.weights.min())
+        data = _weighted_sum(plan.weights, kept)
+        data /= np.maximum(_weighted_sum(plan.weights, used), plan.weights.min())
     if lost.any():
         median = median_of_kept(values[:, lost], used[:, lost], n_used[lost])
         data[lost] = median * (n_used[lost] if plan.method == "sum" else 1)
     return data
+
+
+def _weighted_sum(weights: np.ndarray, planes: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the sum of planes times their weights, in float64 and in their order."""
+    total = np.zeros(planes[0].shape)
+    for weight, plane in zip(weights, planes, strict=True):
+        total += np.multiply(plane, weight, dtype=float)
+    return total
 
 
 def _variance(
@@ -312,18 +321,16 @@ def _variance(
     """Return the square of the standard error of the mean, median or sum."""
     number = np.maximum(n_used, 1)
     weights = np.ones(len(used)) if plan.weights is None else plan.weights
-    total = number if plan.weights is None else np.einsum("i,ij->j", weights, used)
-    if variance is None and plan.weights is None and plan.frames.alike:
-        level = data / number if plan.method == "sum" else data
+    total = number if plan.weights is None else _weighted_sum(weights, used)
+    level = (data / number if plan.method == "sum" else data).astype(np.float32)
+    if variance is None and plan.weights is None and plan.spread.alike:
         spread = plan.spread.variances(level)[0] / number
     else:
         if variance is None:
-            planes = plan.spread.variances(data / number if plan.method == "sum" else data)
+            planes = plan.spread.variances(level)
         else:
             planes = [v * s * s for v, s in zip(variance, plan.frames.scale, strict=True)]
-        spread = np.zeros(data.shape)
-        for weight, plane, use in zip(weights, planes, used, strict=True):
-            spread += weight * weight * np.where(use, plane, 0)
+        spread = _weighted_sum(weights**2, [p * use for p, use in zip(planes, used, strict=True)])
         spread /= np.maximum(total, weights.min()) ** 2
     spread = spread * plan.k[n_valid] ** 2
     return spread * number.astype(float) ** 2 if plan.method == "sum" else spread

@@ -31,8 +31,8 @@ class Noise(NamedTuple):
     Examples
     --------
     >>> noise = Noise(floor=4.0, slope=0.5)
-    >>> float(noise.variance(100.0))
-    54.0
+    >>> noise.variance(np.array([100.0, -1.0]))
+    array([54.,  4.])
     """
 
     floor: float | np.ndarray = 0.0
@@ -47,12 +47,18 @@ class Noise(NamedTuple):
         """Return the variance of the values ``scale * raw + offset`` of `frame` at `level`."""
         if self.levels is not None:
             return np.interp(level, self.levels, self.variances)
-        floor = self.floor if np.ndim(self.floor) == 0 else self.floor[frame]
-        raw = (np.asarray(level, dtype=float) - offset) / scale
-        variance = floor + self.slope * np.maximum(raw, 0.0)
+        # Python's floats leave the planes in the precision that they have.
+        floor = float(self.floor if np.ndim(self.floor) == 0 else self.floor[frame])
+        if self.slope == 0 and self.fraction == 0:
+            return np.full_like(level, scale * scale * floor)
+        raw = (level - offset) / scale
+        variance = np.maximum(raw, 0.0)
+        variance *= self.slope
+        variance += floor
         if self.fraction:
             variance += (self.fraction * raw) ** 2
-        return scale * scale * variance
+        variance *= scale * scale
+        return variance
 
 
 def pooled_noise(stack: np.ndarray, keep: np.ndarray | None = None) -> Noise | None:

@@ -202,6 +202,7 @@ def _combine(
         [source.name for source in sources],
         recipe,
         origin,
+        factors.weights,
         raws[0].camera,
     )
     return combined, header

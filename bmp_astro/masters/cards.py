@@ -28,9 +28,9 @@ from .report import MasterReport, mid_date
 
 _INPUTS_WITH_THREE_DIGITS = 999
 _ORIGINS = {
-    "inputs": "the inputs' uncertainties",
+    "inputs": "those of the inputs",
     "noise": "gain and read noise",
-    "scatter": "the scatter between frames at similar level",
+    "scatter": "scatter at similar level",
 }
 
 
@@ -39,6 +39,7 @@ def record_combination(
     names: Sequence[str],
     recipe: Recipe,
     origin: str,
+    weights: Sequence[float] | None = None,
     instrument: Any = None,
 ) -> fits.Header:
     """Return the header of a combined frame: that of the first, and how it was made.
@@ -53,6 +54,8 @@ def record_combination(
         How they were combined.
     origin : str
         Where the standard error comes from: "inputs", "noise" or "scatter".
+    weights : sequence of float, optional
+        Their weights.
     instrument : Instrument, str or path-like, optional
         Knows the exposure times.
 
@@ -73,11 +76,11 @@ def record_combination(
     add_history(header, f"combined {n} frames: {recipe.words()}")
     _record_exposure(header, headers, recipe, instrument)
     if origin != "scatter" or n > 1:
-        k = standard_error_factor(recipe, n)[n]
+        k = standard_error_factor(recipe, n, weights)[n]
         set_card(header, "UNCSRC", origin, "source of the noise in the uncertainty")
         add_history(
             header,
-            f"uncertainty: {k:.3f} sigma / sqrt(values kept), sigma from {_ORIGINS[origin]}",
+            f"uncertainty {k:.3f} sigma / sqrt(kept), sigma from {_ORIGINS[origin]}",
         )
     return header
 

@@ -163,7 +163,11 @@ def combine(
             num_threads=num_threads,
         )
         header = record_combination(
-            [s.header for s in sources], [s.name for s in sources], recipe, sigma.origin
+            [s.header for s in sources],
+            [s.name for s in sources],
+            recipe,
+            sigma.origin,
+            factors.weights,
         )
     ccd = as_ccd(combined, header, sources[0].unit)
     return (ccd, combined.count) if return_count else ccd

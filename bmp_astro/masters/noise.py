@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from .source import Source, sample_of
 _NOISE_VALUES = 2**20
 _TILE = (8, 64)
 _NUMBERS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30, 50, 100, 200, 500, 1000)
-_DEVIATES = 2**14
-_SEED = 5_2_2
+_DEVIATES = 2**19
+_MOST_DEVIATES = 2**16
+_SEED = 522
 
 
 def scatter_between(sources: Sequence[Source], factors: Factors) -> Noise | None:
@@ -74,7 +76,9 @@ def _tiles(image: np.ndarray) -> np.ndarray:
     return cut.swapaxes(1, 2).reshape(ny * nx, -1)
 
 
-def standard_error_factor(recipe: Recipe, n: int) -> np.ndarray:
+def standard_error_factor(
+    recipe: Recipe, n: int, weights: Sequence[float] | None = None
+) -> np.ndarray:
     """Return k of the standard error k sigma / sqrt(values kept), by the number of values.
 
     Rejection and medians cost precision even where every value is good; k is found by
@@ -88,6 +92,8 @@ def standard_error_factor(recipe: Recipe, n: int) -> np.ndarray:
         How frames are combined.
     n : int
         Number of frames.
+    weights : sequence of float, optional
+        Their weights, taken as the inverse of their variances.
 
     Returns
     -------
@@ -105,8 +111,11 @@ def standard_error_factor(recipe: Recipe, n: int) -> np.ndarray:
     if rule["method"] == "sum":
         rule["method"] = "mean"
     numbers = [m for m in _NUMBERS if m < n] + [n]
-    factors = [_factor(m, **_for_fewer(rule, m, n)) for m in numbers]
-    return np.interp(np.arange(n + 1), numbers, factors)
+    factors = [_factor((1.0,) * m, **_for_fewer(rule, m, n)) for m in numbers]
+    k = np.interp(np.arange(n + 1), numbers, factors)
+    if weights is not None and np.ptp(weights) > 0:
+        k *= _factor(tuple(float(weight) for weight in weights), **rule) / k[n]
+    return k
 
 
 def _for_fewer(rule: dict, m: int, n: int) -> dict:
@@ -116,14 +125,22 @@ def _for_fewer(rule: dict, m: int, n: int) -> dict:
 
 
 @lru_cache(maxsize=512)
-def _factor(m: int, **rule: object) -> float:
-    """Return k for `m` values."""
-    pixels = max(min(_DEVIATES, 30 * _DEVIATES // m), 1000)
+def _factor(weights: tuple[float, ...], **rule: Any) -> float:
+    """Return k for values of these weights."""
+    weight = np.array(weights)
+    m = len(weights)
+    pixels = max(min(_MOST_DEVIATES, _DEVIATES // m), 1000)
     deviates = np.random.default_rng(_SEED).standard_normal((m, 1, pixels), dtype=np.float32)
-    combined = combine(deviates, noise=Noise(floor=1.0), **rule)
+    deviates /= np.sqrt(weight, dtype=np.float32)[:, None, None]
+    combined = combine(
+        deviates,
+        noise=Noise(floor=1 / weight),
+        weights=None if rule["method"] == "median" else weight,
+        **rule,
+    )
     good = combined.flags == 0
-    kept = combined.count[good].astype(float)
-    difference = (combined.data - deviates.mean(axis=0, dtype=float))[good]
     if not good.any():
         return 1.0
-    return float(np.sqrt(kept.mean() / m + (kept * difference**2).mean()))
+    kept = 1 / combined.variance[good].astype(float)
+    difference = (combined.data - np.average(deviates, axis=0, weights=weight))[good]
+    return float(np.sqrt(kept.mean() / weight.sum() + (kept * difference**2).mean()))

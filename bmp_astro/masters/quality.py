@@ -11,8 +11,10 @@ from .source import Source, good_values, sample_of
 from .stack import LEVEL_PIXELS
 
 _PATCHES = 4
+_STATS_PIXELS = 2**18
 _FEWEST_TO_COMPARE = 3
 _PATTERN_FLOOR = 3.0
+_PATTERN_USUAL = 3.0
 _LEVEL_FLOOR = 10.0
 _LEVEL_READ_NOISES = 5.0
 _LEVEL_DEVIATIONS = 10.0
@@ -30,7 +32,8 @@ class Limits:
         Fewer usable frames make an alarm.
     max_pattern : float, optional
         A bias frame is refused when the levels of its patches, compared with the other frames,
-        differ by more than this, adu: light leaks.  By default the read noise, at least 3.
+        differ by more than this, adu: light leaks.  By default the largest of 3, the read noise and
+        three times what is usual among these frames.
     max_level_offset : float, optional
         A bias frame is refused when its level is farther from the median of the others', adu.  By
         default the largest of 10, five times the read noise and ten times the usual scatter.
@@ -90,7 +93,10 @@ class InputRow:
 
 
 def frame_stats(source: Source) -> FrameStats:
-    """Measure a frame on rows spread over it; ValueError when it has no good pixel."""
+    """Measure a frame on rows spread over it; ValueError when it has no good pixel.
+
+    The median is that of all these rows, the rest of every few of them.
+    """
     band = sample_of(source, LEVEL_PIXELS)
     saturated = 0.0
     if band.flags is not None:
@@ -100,16 +106,18 @@ def frame_stats(source: Source) -> FrameStats:
         values = band.data[np.isfinite(band.data)]
     if not values.size:
         raise ValueError("it has no pixel with a value")
-    low, median, high = np.percentile(values, [25, 50, 75])
-    middle = values[(values >= low) & (values <= high)]
+    few = values[:: max(1, values.size // _STATS_PIXELS)]
+    low, high = np.percentile(few, [25, 75])
+    middle = few[(few >= low) & (few <= high)]
+    rows = band.data[:: max(1, band.data.size // _STATS_PIXELS)]
     patches = [
-        [np.median(part) for part in np.array_split(rows, _PATCHES, axis=1) if part.size]
-        for rows in np.array_split(band.data, _PATCHES)
-        if rows.size
+        [np.median(part) for part in np.array_split(strip, _PATCHES, axis=1) if part.size]
+        for strip in np.array_split(rows, _PATCHES)
+        if strip.size
     ]
     return FrameStats(
         float(middle.mean(dtype=float)),
-        float(median),
+        float(np.median(values)),
         float(values.mean(dtype=float)),
         np.array(patches, dtype=float),
         saturated,
@@ -144,12 +152,16 @@ def check_bias(
     patches = np.array([one.patches - one.median for one in stats])
     departure = patches - np.median(patches, axis=0)
     pattern = np.ptp(departure.reshape(len(rows), -1), axis=1)
-    max_pattern = max(_PATTERN_FLOOR, noise) if limits.max_pattern is None else limits.max_pattern
+    can_tell = len(rows) >= _FEWEST_TO_COMPARE
+    max_pattern = limits.max_pattern
+    if max_pattern is None:
+        usual = _PATTERN_USUAL * float(np.median(pattern)) if can_tell else 0.0
+        max_pattern = max(_PATTERN_FLOOR, noise, usual)
     levels = np.array([one.level for one in stats])
     offset = levels - np.median(levels)
     max_offset = limits.max_level_offset
     if max_offset is None:
-        scatter = 1.4826 * float(np.median(np.abs(offset)))
+        scatter = 1.4826 * float(np.median(np.abs(offset))) if can_tell else 0.0
         max_offset = max(_LEVEL_FLOOR, _LEVEL_READ_NOISES * noise, _LEVEL_DEVIATIONS * scatter)
     for row, found, away in zip(rows, pattern, offset, strict=True):
         reasons = []
@@ -163,7 +175,7 @@ def check_bias(
                 f"its level is {away:+.1f} adu away from that of the other frames "
                 f"(limit {max_offset:.1f})"
             )
-        if len(rows) >= _FEWEST_TO_COMPARE:
+        if can_tell:
             for reason in reasons:
                 row.refuse(reason)
         else:

@@ -47,8 +47,8 @@ class Recipe:
         rules = {
             None: "no clipping",
             "minmax": f"minmax {self.n_low} low {self.n_high} high",
-            "sigma": f"clip {self._limits()} sigma of {self.deviation} about the {self.center}",
-            "noise": f"clip {self._limits()} sigma of the expected noise about the {self.center}",
+            "sigma": f"clip {self._limits()} {self.deviation} about the {self.center}",
+            "noise": f"clip {self._limits()} sigma of noise about the {self.center}",
         }
         return f"{self.method}, {rules[self.clip]}"
 

@@ -106,7 +106,7 @@ def combine_sources(
         "quantum": float(
             np.max([s.quantum * f for s, f in zip(sources, factors.scale, strict=True)])
         ),
-        "k": standard_error_factor(recipe, len(sources)),
+        "k": standard_error_factor(recipe, len(sources), factors.weights),
         "lost_bit": int(MaskBit.NO_DATA),
     }
     rows, threads = _bands(sources, mem_limit, threads_for(num_threads))
