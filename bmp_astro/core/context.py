@@ -35,6 +35,8 @@ class TaskRecord:
         Real paths that this task must not write: the inputs of the run.
     claims : str or None
         The folder in which the tasks of a run claim their output names.
+    since : float or None
+        When the run began, for a task that is run again: a younger output is its own.
     """
 
     step: str = ""
@@ -45,6 +47,7 @@ class TaskRecord:
     forward: list[dict[str, Any]] | None = None
     protected: frozenset[str] = frozenset()
     claims: str | None = None
+    since: float | None = None
 
 
 _current: ContextVar[TaskRecord | None] = ContextVar("bmp_astro_task", default=None)

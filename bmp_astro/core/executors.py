@@ -84,7 +84,7 @@ class Engine:
         if self.owned:
             # Workers that were killed are gone soon; threads may never be.
             wait = self.can_end or not self.ended
-            self.executor.shutdown(wait=wait, cancel_futures=True)
+            self.executor.shutdown(wait=wait)
 
 
 def choose_engine(

@@ -6,7 +6,14 @@ from typing import Any
 
 from .context import current_task, decide
 from .control import call, step_name
-from .files import OUTNAME_APPEND, claim, outname_creator, refuse_inputs, write_beside
+from .files import (
+    OUTNAME_APPEND,
+    claim,
+    is_there,
+    outname_creator,
+    refuse_inputs,
+    write_beside,
+)
 from .helpers import assure_list, bmp_cleanup
 from .outcome import Rejected
 
@@ -140,7 +147,8 @@ class FilePipe:
         refuse_inputs(in_name, final, frozenset() if task is None else task.protected)
         if task is not None and task.claims is not None:
             claim(task.claims, in_name, final)
-        if os.path.lexists(final) and not kwargs["overwrite"]:
+        since = None if task is None else task.since
+        if not kwargs["overwrite"] and is_there(final, but_not_since=since):
             decide("skipped", f"{final} exists: give overwrite=True to replace it", step="")
             return (final, meta)
         directory = os.path.dirname(final)

@@ -187,6 +187,16 @@ def write_beside(write: Callable[[str], Any], final: str) -> Any:
         remove(temporary)
 
 
+def is_there(path: str, but_not_since: float | None = None) -> bool:
+    """Tell whether a file is there, and was before a moment where one is given."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    # Clocks of file systems are coarse, and may be those of another machine.
+    return but_not_since is None or found.st_mtime < but_not_since - 2
+
+
 def real(path: str | os.PathLike[str]) -> str:
     """Return the path by which two names of one file are seen to be the same."""
     return os.path.realpath(os.fspath(path))

@@ -54,8 +54,14 @@ def is_broken(error: BaseException) -> bool:
 
 
 def was_killed(error: BaseException) -> bool:
-    """Tell whether a worker was ended by SIGKILL, perhaps for want of memory in the machine."""
-    return isinstance(error, WorkerDied) and error.signal == "SIGKILL"
+    """Tell whether a worker was ended by no fault that the task is known to have.
+
+    By SIGKILL, perhaps for want of memory in the machine; or it ran on a dask worker with others,
+    all of which dask blames.
+    """
+    if isinstance(error, WorkerDied):
+        return error.signal == "SIGKILL"
+    return type(error).__name__ == "KilledWorker"
 
 
 def _unpickled(in_name: Any, report: Report) -> Any:

@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -136,6 +137,7 @@ class Run:
             os.makedirs(outdir, exist_ok=True)
         if os.path.isdir(outdir) and stack.enter_context(locked(outdir)):
             sweep(outdir)
+            stack.callback(sweep, outdir)  # what workers that died left
 
     def _not_run(self) -> Iterator[tuple[Task, Outcome]]:
         """Yield the inputs that were never drawn, where there is an end to them."""
@@ -209,11 +211,14 @@ class Carrier:
 
     def __init__(self, job: Job, engine: Engine, folder: str, parts: list[Any]) -> None:
         self._engine = engine
+        self._started = time.time()
         self._shared = job if engine.in_process else ship(job, folder, parts)
 
     def submit(self, task: Task) -> Any:
         """Submit a task; return its future."""
-        return self._engine.submit(run_task, self._shared, task.in_name)
+        again = task.attempts > 0 or task.alone
+        since = self._started if again else None
+        return self._engine.submit(run_task, self._shared, task.in_name, since)
 
     def resend(self) -> None:
         """From now on send the control data with each task."""

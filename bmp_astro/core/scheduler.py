@@ -34,8 +34,6 @@ class Task:
         Nothing else may run beside it: it is suspected of ending workers.
     attempts : int
         How often it was started, apart from what was not its fault.
-    killed : bool
-        A worker was killed while it ran.
     passed_by : int
         How many later tasks were started before it.
     generation : int
@@ -50,7 +48,6 @@ class Task:
     outcome: Outcome | None = None
     alone: bool = False
     attempts: int = 0
-    killed: bool = False
     passed_by: int = 0
     generation: int = 0
     error: bytes | None = field(default=None, repr=False)
@@ -131,6 +128,12 @@ class Scheduler:
 
     def outcomes(self) -> Iterator[tuple[Task, Outcome]]:
         """Run everything; yield each task with its outcome."""
+        try:
+            yield from self._outcomes()
+        finally:  # also when nobody wants the rest
+            self._take_back()
+
+    def _outcomes(self) -> Iterator[tuple[Task, Outcome]]:
         while True:
             self._obey()
             self._start_what_may()
@@ -163,6 +166,10 @@ class Scheduler:
     def _stop(self) -> None:
         """Start nothing more, and take back what has not begun."""
         self._stopping = True
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """Cancel what was submitted but has not begun."""
         if self._engine.owned:
             for future in list(self._running):
                 future.cancel()
@@ -282,8 +289,8 @@ class Scheduler:
             return task, _ended(task)
         if is_broken(error):
             return self._broken(task, error)
-        if was_killed(error) and not task.killed:
-            task.killed = task.alone = True
+        if was_killed(error) and not task.alone:
+            task.alone = True
             self._waiting.appendleft(task)
             return None
         if self._tries_again(task, "failed", False):

@@ -86,7 +86,7 @@ def here() -> Home:
     return (socket.gethostname(), os.getpid())
 
 
-def run_task(job: Job | Shipped, in_name: Any) -> Report:
+def run_task(job: Job | Shipped, in_name: Any, since: float | None = None) -> Report:
     """Run one task and report on it, whatever happens in it.
 
     Parameters
@@ -95,6 +95,8 @@ def run_task(job: Job | Shipped, in_name: Any) -> Report:
         What all tasks share, as it is (in the parent) or as shipped.
     in_name : any
         The input.
+    since : float, optional
+        When the run began, for a task that is run again.
 
     Returns
     -------
@@ -114,7 +116,10 @@ def run_task(job: Job | Shipped, in_name: Any) -> Report:
         return report
     away = known.home != here()
     record = TaskRecord(
-        protected=known.protected, claims=known.claims, forward=[] if away else None
+        protected=known.protected,
+        claims=known.claims,
+        since=since,
+        forward=[] if away else None,
     )
     with recording(record), _surroundings(known, record, report, away):
         _attempt(known, in_name, record, report)
