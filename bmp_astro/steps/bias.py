@@ -1,13 +1,19 @@
 """Subtract a master bias."""
 
+import logging
 import os
 from typing import Any
 
 from astropy.nddata import CCDData
 
+from ..fits import MAXIM, Keyword, clean_product_header
 from .image import remade, run
 from .master import Master, open_master
 from .provenance import record_bias
+
+logger = logging.getLogger(__name__)
+
+_PEDESTAL = Keyword("PEDESTAL", kind=float)
 
 
 def subtract_bias(
@@ -50,9 +56,23 @@ def subtract_bias(
 
 def bias_terms(frame: CCDData, master: Master) -> dict[str, Any]:
     """Return the kernel's terms of a master bias, and write it into the frame's header."""
+    pedestal = _pedestal(frame, master)
     record_bias(frame.header, master)
-    return {
-        "bias": master.ccd.data,
-        "bias_variance": master.variance,
-        "flags": master.flags,
-    }
+    terms = {"bias": master.ccd.data, "bias_variance": master.variance, "flags": master.flags}
+    return terms if pedestal == 0 else terms | {"level": pedestal}
+
+
+def _pedestal(frame: CCDData, master: Master) -> float:
+    """Return the constant, adu, that the frame has and the master has not; its card goes.
+
+    MaxIm DL says minus what it added. An overscan had it too, and took it away.
+    """
+    said = _PEDESTAL.read(frame.header)
+    if said is None or said == 0 or "OSCANLEV" in frame.header:
+        return 0.0
+    if not MAXIM.recognizes(frame.header):
+        logger.warning("PEDESTAL = %g is not applied: its sign is known for MaxIm DL only", said)
+        return 0.0
+    clean_product_header(frame.header, applied=["PEDESTAL"])
+    of_master = _PEDESTAL.read(master.ccd.header)
+    return (0.0 if of_master is None else of_master) - said

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bmp_astro.fits import Instrument
 from bmp_astro.steps import (
     as_single,
+    calibrate,
     correct_gain,
     create_uncertainty,
     divide_flat,
@@ -300,3 +301,31 @@ def test_a_dark_with_its_bias_beside_a_bias(light, sample):
     sample.dark.header.update(BIASSUB=False, EXPTIME=100.0)
     with pytest.raises(ValueError, match="subtracted twice"):
         subtract_dark(light, master_dark=sample.dark, master_bias=sample.bias)
+
+
+@pytest.mark.parametrize(
+    ("software", "of_frame", "of_bias", "want"),
+    [
+        ("MaxIm DL Version 6", -100, None, 300.0),
+        ("MaxIm DL Version 6", -100, -100, 400.0),
+        ("MaxIm DL Version 6", 0, None, 400.0),
+        ("SkyX", 100, None, 400.0),
+    ],
+)
+def test_pedestal_of_maxim(make_image, caplog, software, of_frame, of_bias, want):
+    frame = make_image(np.full((2, 2), 500.0), "adu", SWCREATE=software, PEDESTAL=of_frame)
+    bias = make_image(np.full((2, 2), 100.0), "adu")
+    if of_bias is not None:
+        bias.header["PEDESTAL"] = of_bias
+    ccd = subtract_bias(frame, master_bias=bias)
+    np.testing.assert_array_equal(ccd.data, want)
+    assert ("PEDESTAL" in ccd.header) == (software == "SkyX" or of_frame == 0)
+    assert ("its sign is known for MaxIm DL only" in caplog.text) == (software == "SkyX")
+    np.testing.assert_array_equal(calibrate(frame, bias, gain=1.0).data, want)
+
+
+def test_an_overscan_has_the_pedestal_too(sample):
+    plain = calibrate(sample.raw, sample.bias, gain=1.7)
+    sample.raw.header.update(SWCREATE="MaxIm DL Version 6", PEDESTAL=-100)
+    same = calibrate(sample.raw, sample.bias, gain=1.7)
+    np.testing.assert_array_equal(same.data, plain.data)

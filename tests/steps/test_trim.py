@@ -7,7 +7,7 @@ import pytest
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS
 
-from bmp_astro.fits import Instrument, wcs_of, with_flags
+from bmp_astro.fits import Instrument, read_frame, wcs_of, with_flags
 from bmp_astro.steps import trim
 
 
@@ -96,3 +96,13 @@ def test_a_plain_image_with_a_mask_alone():
     assert cut.uncertainty.array.shape == (2, 3)
     with_flags(ccd, None)
     assert trim(ccd, trim_section=np.s_[1:3, 1:4]).flags is None
+
+
+def test_a_real_distorted_wcs_moves_with_its_cards(real_data):
+    frame = read_frame(real_data / "quirks" / "sip-wcs.fit")
+    ccd = trim(frame, trim_section=np.s_[10:40, 20:90])
+    before = frame.wcs.all_pix2world([30, 70], [15, 35], 0)
+    by_cards = wcs_of(ccd.header, ccd.shape)
+    assert by_cards.sip is not None
+    for wcs in (ccd.wcs, by_cards):
+        np.testing.assert_allclose(wcs.all_pix2world([10, 50], [5, 25], 0), before, rtol=1e-12)
