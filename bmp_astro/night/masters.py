@@ -64,7 +64,7 @@ def build_masters(
         made = pipe.pipeline(list(inputs.values()))
         for product, outcome in zip(inputs, made, strict=True):
             if outcome.outname is None:
-                lost[product] = outcome.message
+                lost[product] = outcome.message.partition("\n")[0]
             for name, row in zip(inputs[product], _rows(outcome, inputs[product]), strict=True):
                 outcomes[name] = _of_input(name, row, product, outcome, out)
     return outcomes
@@ -109,10 +109,16 @@ def _of_input(
         status = "failed" if row.get("error", False) else "rejected"
         return Outcome(None, {}, in_name=name, status=status, step=product, message=row["reason"])
     if master.outname is None:
-        message = f"{product} could not be made: {master.message}"
-        return failed(name, message)
+        return failed(name, _why_failed(name, product, master.message))
     meta: dict[str, Any] = {"used_in": os.path.join(out, product)}
     if row:
         meta["level"] = row["level"]
         meta["alarms"] = "; ".join(row["alarms"])
     return Outcome(None, meta, in_name=name, status=master.status, message=master.message)
+
+
+def _why_failed(name: str, product: str, message: str) -> str:
+    """A failed master's message for one of its files; after the first line each file has one."""
+    first, *others = message.splitlines()
+    own = [line.removeprefix(f"{name}: ") for line in others if line.startswith(f"{name}: ")]
+    return "; ".join([*own, f"{product} could not be made: {first}"])

@@ -238,7 +238,10 @@ def test_when_a_master_cannot_be_made_its_lights_fail_and_say_so(night, tmp_path
     assert row["status"] == "failed"
     assert "flat" in row["message"]
     assert row_of(table, "cluster-V-001.fit")["status"] == "done"
-    assert row_of(table, "flat-R-001.fit")["status"] == "rejected"
+    flat = row_of(table, "flat-R-001.fit")
+    assert flat["status"] == "failed"
+    assert flat["message"].startswith("saturated: 100.0 % of its pixels")
+    assert "master_flat_R.fits could not be made" in flat["message"]
 
 
 def test_a_frame_of_another_shape_has_its_own_row(night, tmp_path):
@@ -268,13 +271,19 @@ def test_an_unreadable_file_has_a_row_and_the_rest_is_reduced(night, tmp_path):
     code = (
         "import json, os, sys\n"
         "from bmp_astro import reduce_night\n"
+        "raw, out, warm_up = sys.argv[1:]\n"
+        "reduce_night(raw, warm_up, executor='thread')  # imports what root alone may read\n"
         "os.setgid(65534); os.setuid(65534)\n"
-        "table = reduce_night(sys.argv[1], sys.argv[2], executor='thread')\n"
+        "table = reduce_night(raw, out, executor='thread')\n"
         "print(json.dumps([[os.path.basename(r['in_name']), r['status'], r['message']]\n"
         "                  for r in table]))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, raw, out], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, raw, out, tmp_path / "warm_up"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "TMPDIR": str(out)},
     )
     rows = {name: (status, message) for name, status, message in json.loads(done.stdout)}
     assert rows["cluster-R-002.fit"][0] == "failed"
