@@ -208,7 +208,11 @@ class SupervisedPool(Executor):
         return self._supervisor.pids
 
     def cancel_pending(self) -> None:
-        """Cancel every call that no worker has got yet; may be called by a signal handler."""
+        """Cancel every call that no worker has got yet.
+
+        It returns at once, and may be called by a signal handler. A call submitted right after it
+        may be cancelled too.
+        """
         self._supervisor.cancelling = True
         self._supervisor.wake()
 

@@ -85,8 +85,12 @@ class Supervisor:
         self._awake.setblocking(False)
         self._waker.setblocking(False)
         self._selector.register(self._awake, selectors.EVENT_READ, self._clear_wakes)
-        self._thread.start()
         self.started = True
+        try:
+            self._thread.start()
+        except BaseException:
+            self.started = False
+            raise
 
     def wake(self) -> None:
         """Let the thread look at what has been asked."""
@@ -131,8 +135,13 @@ class Supervisor:
         """End what is left, and let no future wait for ever."""
         with self.lock:
             self.finished = True
-        self._kill_workers()
-        self._drop_pending()
+        try:
+            self._kill_workers()
+        finally:
+            for worker in self._workers:
+                if worker.work is not None:
+                    fail(worker.work.future, PoolError("the pool's supervisor failed"))
+            self._drop_pending()
         self._selector.close()
         self._awake.close()
         self._waker.close()
@@ -235,6 +244,9 @@ class Supervisor:
             if work.future.set_running_or_notify_cancel():
                 worker.begin(work)
                 self._watch_pipe(worker)
+                if work.max_memory is not None:
+                    soon = time.monotonic() + _MEMORY_INTERVAL
+                    self._next_look = min(self._next_look, soon)
                 return
 
     def _start_worker(self) -> None:
@@ -305,9 +317,9 @@ class Supervisor:
     def _bury(self, worker: WorkerProcess) -> None:
         """Remove a worker that has ended or is ending, and tell whoever waits for it."""
         self._workers.remove(worker)
-        self._selector.unregister(worker.pipe)
-        with contextlib.suppress(KeyError):
-            self._selector.unregister(worker.errors)
+        for file in (worker.pipe, worker.errors):
+            with contextlib.suppress(KeyError):  # its end has been seen before
+                self._selector.unregister(file)
         died, written = worker.bury()
         _show(written)
         work = worker.finish()

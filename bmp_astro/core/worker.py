@@ -49,7 +49,7 @@ def main(fd: int, parent: int) -> None:
     surroundings = _Surroundings(pipe)
     threading.Thread(target=_leave_with_parent, args=(pipe, parent), daemon=True).start()
     # The pool may end in the middle of a frame: there is nobody left to tell.
-    with contextlib.suppress(EOFError, BrokenPipeError):
+    with contextlib.suppress(EOFError, ConnectionError):
         _serve(pipe, surroundings)
 
 
@@ -98,6 +98,7 @@ def _serve(pipe: socket.socket, surroundings: "_Surroundings") -> None:
 
 def _call(body: bytearray) -> Any:
     function, args, kwargs = pickle.loads(body)
+    body.clear()  # it may be large
     return function(*args, **kwargs)
 
 

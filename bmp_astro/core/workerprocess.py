@@ -155,6 +155,7 @@ class WorkerProcess:
             self._context = work.context
             self._send(framed(Kind.CONTEXT, work.context))
         self._send(framed(Kind.TASK, work.body))
+        work.body = b""  # it may be large
 
     def started(self) -> None:
         """Note that it is ready for work."""
