@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(f"bmp-astro: {error}", file=sys.stderr)
         return NOTHING_DONE
 
@@ -220,7 +220,9 @@ def _combine(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    _write_page(options.outdir)
+    from .report import write_report
+
+    print(f"the page is {write_report(options.outdir)}")
     return DONE
 
 

@@ -1,0 +1,135 @@
+"""The command as a user runs it: what it prints, writes and ends with."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from bmp_astro.cli import main
+from bmp_astro.simulate import simulate_night
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("night") / "raw"
+    simulate_night(folder, shape=(32, 48), n_bias=4, n_dark=3, n_flat=3, n_light=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("night") / "raw"
+    simulate_night(folder, shape=(32, 48), n_bias=4, n_dark=3, n_flat=3, n_light=2, bad_files=False)
+    return folder
+
+
+def test_a_good_night_ends_with_0_and_tells_where_everything_lies(good, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["reduce", str(good), "--outdir", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert str(out) in said
+    assert "report.html" in said
+    table = Table.read(out / "night.ecsv")
+    assert set(table["status"]) == {"done"}
+    assert (out / "report.html").stat().st_size > 10_000
+
+
+def test_a_night_with_bad_files_ends_with_1_and_names_them(raw, tmp_path, capsys):
+    assert main(["reduce", str(raw), "--outdir", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().out
+    assert "cluster-V-003.fit" in said
+    assert "truncated" in said
+    assert "rejected" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["reduce", "nowhere", "--outdir", "out"], "nowhere: there is no such file"),
+        (["reduce", ".", "--outdir", "out"], "no FITS files"),
+        (["inventory", "nowhere"], "nowhere"),
+        (["plan", "nowhere"], "nowhere"),
+        (["report", "nowhere"], "nowhere"),
+        (["combine", "nowhere.fits", "-o", "m.fits"], "nowhere.fits"),
+    ],
+)
+def test_what_cannot_be_done_ends_with_2_and_one_line(
+    arguments, words, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert said.err.startswith("bmp-astro: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_inventory_and_plan_print_tables(raw, capsys):
+    assert main(["inventory", str(raw)]) == 0
+    said = capsys.readouterr().out
+    assert "bias-001.fit" in said
+    assert "date_obs" in said
+    assert main(["plan", str(raw)]) == 0
+    assert "masters/master_flat_V.fits" in capsys.readouterr().out
+
+
+def test_combine_writes_a_master(good, tmp_path, capsys):
+    out = tmp_path / "median.fits"
+    names = [str(good / f"bias-00{i}.fit") for i in (1, 2, 3)]
+    assert main(["combine", *names, "-o", str(out), "--method", "median"]) == 0
+    stack = [fits.getdata(name) for name in names]
+    np.testing.assert_array_equal(fits.getdata(out), np.median(stack, axis=0))
+    assert main(["combine", *names, "-o", str(out)]) == 2
+    assert "overwrite" in capsys.readouterr().err
+    assert main(["combine", *names, "-o", str(out), "--overwrite", "--mem-limit", "50M"]) == 0
+    np.testing.assert_allclose(fits.getdata(out), np.mean(stack, axis=0), rtol=1e-6)
+
+
+def test_a_page_can_be_made_again(good, tmp_path, capsys):
+    out = tmp_path / "out"
+    main(["reduce", str(good), "--outdir", str(out)])
+    (out / "report.html").unlink()
+    assert main(["report", str(out)]) == 0
+    assert (out / "report.html").exists()
+
+
+@pytest.mark.parametrize("size", ["", "-4G", "much", "0"])
+def test_a_size_that_makes_no_sense_is_refused(size, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["reduce", "raw", "--outdir", "out", f"--mem-available={size}"])
+    assert error.value.code == 2
+    assert "is not a size such as 500M or 4G" in capsys.readouterr().err
+
+
+def test_an_instrument_file_serves(good, tmp_path, capsys):
+    camera = tmp_path / "mine.toml"
+    camera.write_text('name = "mine"\ngain = "2.0 electron / adu"\n')
+    out = tmp_path / "out"
+    assert main(["reduce", str(good), "--outdir", str(out), "--instrument", str(camera)]) == 0
+    header = fits.getheader(next((out / "lights").iterdir()))
+    assert header["RAWGAIN"] == 2
+
+
+def test_the_demo_is_a_night_reduced_and_can_be_run_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for words in ("was simulated", "is used again"):
+        assert main(["demo"]) == 0
+        assert words in capsys.readouterr().out
+    table = Table.read("bmp_astro_demo/reduced/night.ecsv")
+    assert sorted(set(table["status"])) == ["done", "failed", "rejected"]
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["--version"])
+    assert error.value.code == 0
+    assert capsys.readouterr().out.startswith("bmp-astro 0.")
+
+
+def test_it_runs_as_a_module_without_arguments():
+    done = subprocess.run([sys.executable, "-m", "bmp_astro"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "COMMAND" in done.stderr
