@@ -68,7 +68,7 @@ def image_statistics(
         bmp_meta["background_sigma"] = sigma * ccd.unit
         bmp_meta["negative_fraction"] = int(np.count_nonzero((ccd.data < 0) & good)) / n_good
     bmp_meta["saturated_fraction"] = saturated / ccd.data.size
-    bmp_meta["masked_fraction"] = 1 - n_good / ccd.data.size
+    bmp_meta["masked_fraction"] = (ccd.data.size - n_good) / ccd.data.size
     return ccd
 
 
