@@ -149,6 +149,8 @@ def combine(
     scale, offset = _per_frame("scale", scale, n, 1.0), _per_frame("offset", offset, n, 0.0)
     if noise is None and (rule.uses_noise or variance is None):
         noise = _noise_of(stack, scale, offset, flags)
+    if scale.min() <= 0:
+        raise ValueError(f"scale must be positive, but the least is {scale.min():g}")
     frames = Frames.of(scale, offset, noise, quantum)
     # Noise in proportion to the level widens the limits; it is no error of the mean.
     spread = None if noise is None else noise._replace(fraction=0.0)
@@ -330,7 +332,9 @@ def _variance(
             planes = plan.spread.variances(level)
         else:
             planes = [v * s * s for v, s in zip(variance, plan.frames.scale, strict=True)]
-        spread = _weighted_sum(weights**2, [p * use for p, use in zip(planes, used, strict=True)])
+        spread = _weighted_sum(
+            weights**2, [np.where(u, p, 0) for p, u in zip(planes, used, strict=True)]
+        )
         spread /= np.maximum(total, weights.min()) ** 2
     spread = spread * plan.k[n_valid] ** 2
     return spread * number.astype(float) ** 2 if plan.method == "sum" else spread

@@ -219,7 +219,7 @@ def _sigma_of(sources: Sequence[Source], recipe: Recipe, gain: Any, read_noise: 
 def _bare(value: Any, unit: u.UnitBase, name: str) -> float:
     """Return a positive number in the unit."""
     if isinstance(value, u.Quantity):
-        value = value.value if unit == GAIN_UNIT and not value.unit.bases else value.to_value(unit)
+        value = value.to_value(unit)
     if not value > 0:
         raise ValueError(f"{name} is {value}: expected a positive number in {unit}")
     return float(value)

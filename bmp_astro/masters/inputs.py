@@ -32,7 +32,7 @@ class Input:
         try:
             act(self)
         except (OSError, ValueError) as error:
-            self.row.refuse(str(error))
+            self.row.refuse(str(error), error=isinstance(error, OSError))
 
 
 def usable(inputs: Sequence[Input]) -> list[Input]:

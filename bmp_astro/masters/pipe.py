@@ -25,6 +25,8 @@ class MasterPipe(BigMultiPipe):
     groups : mapping, optional
         Control keyword: further keywords for single masters, by the name of their first file:
         those of `bmp_astro.masters.build_master`, and ``outname``.
+    process_size : float or callable, optional
+        Bytes for each input file of a master; by default twice the file and 32 MiB.
     **kwargs
         Those of `bmp_astro.core.BigMultiPipe` and of `bmp_astro.masters.build_master`.
 
@@ -45,6 +47,10 @@ class MasterPipe(BigMultiPipe):
     >>> meta["alarms"]
     ''
     """
+
+    def __init__(self, *args: Any, process_size: Any = None, **kwargs: Any) -> None:
+        size = _size_of if process_size is None else process_size
+        super().__init__(*args, process_size=size, **kwargs)
 
     def file_read(self, in_name: Any, **kwargs: Any) -> list[str]:
         """Return the names of the files; their pixels are read when they are combined."""
@@ -88,6 +94,12 @@ class MasterPipe(BigMultiPipe):
     def control_functions(self) -> list[Callable[..., Any]]:
         """Return what names control keywords, `build_master` among them."""
         return [*super().control_functions(), build_master]
+
+
+def _size_of(path: str | os.PathLike) -> int:
+    """Return the bytes that one input of a master takes while it is made."""
+    size = os.path.getsize(path) if os.path.exists(path) else 0
+    return 2 * size + 2**25
 
 
 def _of_group(groups: Groups | None, paths: list[str]) -> Mapping[str, Any]:

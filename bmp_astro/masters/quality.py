@@ -78,18 +78,22 @@ class FrameStats(NamedTuple):
 
 @dataclass
 class InputRow:
-    """What became of one input: used or not, the reason, its level and what to look at."""
+    """What became of one input: used or not, the reason, its level and what to look at.
+
+    ``error`` is true of a file that could not be read, false of one that was refused.
+    """
 
     path: str
     used: bool = True
     reason: str = ""
+    error: bool = False
     level: float | None = None
     alarms: list[str] = field(default_factory=list)
 
-    def refuse(self, reason: str) -> None:
+    def refuse(self, reason: str, *, error: bool = False) -> None:
         """Say that the frame is not used; the first reason stays."""
         if self.used:
-            self.used, self.reason = False, reason
+            self.used, self.reason, self.error = False, reason, error
 
 
 def frame_stats(source: Source) -> FrameStats:

@@ -55,7 +55,7 @@ class MasterReport:
     def meta(self) -> dict[str, Any]:
         """Return the report as metadata of a pipeline: numbers and short texts.
 
-        ``inputs`` is JSON text, a list of rows with path, used, reason, level and alarms.
+        ``inputs`` is JSON text, a list of rows with the fields of `InputRow`.
         """
         return {
             "n_used": len(self.used),

@@ -263,6 +263,12 @@ def test_variance_of_a_sum_adds_up():
     )
 
 
+def test_variance_of_values_that_do_not_count_is_not_looked_at():
+    stack = np.array([1.0, 3.0, np.nan]).reshape(3, 1, 1)
+    combined = combine(stack, variance=np.array([2.0, 2.0, np.nan]).reshape(3, 1, 1))
+    assert combined.variance[0, 0] == 1
+
+
 def test_pooled_scatter_is_found_by_level():
     rng = np.random.default_rng(11)
     level = np.where(np.arange(100)[:, None] < 50, 100.0, 5000.0) * np.ones((1, 200))
@@ -366,6 +372,7 @@ def test_constant_stack_is_unchanged(n, value, rule):
         (np.ones((3, 4, 4)), {"clip": "iqr"}, "clip='iqr'"),
         (np.ones((3, 4, 4)), {"clip": "minmax", "n_low": 2, "n_high": 1}, "only 3 frames"),
         (np.ones((3, 4, 4)), {"scale": [1, 2]}, "scale must be 3"),
+        (np.ones((3, 4, 4)), {"scale": [1, 2, 0]}, "scale must be positive"),
         (np.ones((3, 4, 4)), {"weights": [1, 2, 0]}, "positive"),
         (np.ones((3, 4, 4)), {"clip": "noise"}, "read noise"),
         (np.ones((3, 4, 4)), {"flags": np.zeros((3, 4, 5), np.uint8)}, "flags has shape"),

@@ -6,6 +6,7 @@ import logging
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.io import fits
 
 from bmp_astro.fits import read_frame, write_frame
 from bmp_astro.masters import MasterPipe, build_master
@@ -277,6 +278,8 @@ def test_files_that_cannot_be_used_do_not_lose_the_master(expose, write_raw, tmp
     assert master.header["NCOMBINE"] == 4
     assert report.used == good
     reasons = {row.path: row.reason for row in report.rows if not row.used}
+    errors = {row.path for row in report.rows if row.error}
+    assert errors == {truncated, str(text), str(empty), str(tmp_path / "missing.fits")}
     assert "missing" in reasons[truncated]
     assert "not a FITS file" in reasons[str(text)]
     assert "is empty" in reasons[str(empty)]
@@ -343,10 +346,15 @@ def test_pipe_makes_a_master_of_each_list(expose, tmp_path):
     assert "empty" in rows[3]["reason"]
     np.testing.assert_allclose(read_frame(two).data, np.median(stack_of(second), axis=0))
     assert read_frame(one).header["IMAGETYP"] == "Master Bias"
-    from astropy.io import fits
-
     with fits.open(one, checksum=True) as hdus:
         assert "DATASUM" in hdus[0].header
+
+
+def test_pipe_in_worker_processes(expose, tmp_path):
+    groups = [expose("bias", 3, seed=1), expose("bias", 3, seed=2)]
+    pipe = MasterPipe(kind="bias", outdir=tmp_path, num_processes=2, executor="process")
+    pout = pipe.pipeline(groups, num_threads=1)
+    assert [meta["n_used"] for _, meta in pout] == [3, 3]
 
 
 def test_pipe_records_a_group_that_fails(expose, tmp_path):
