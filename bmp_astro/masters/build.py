@@ -24,6 +24,7 @@ from .report import MasterReport, level_trend
 from .stack import combine_sources
 
 KINDS = ("bias", "dark", "flat")
+_NOTICEABLE = 0.2
 _RECIPES = {
     "bias": Recipe(clip="noise", offset="median"),
     "dark": Recipe(clip="noise", offset="median", fractional_noise=0.05),
@@ -265,11 +266,19 @@ def _alarms(
             f"{100 * report.rejected:.1f} % of the values were rejected: are gain and read noise "
             "right, and the frames alike?"
         )
-    max_drift = read_noise.adu if limits.max_drift is None else limits.max_drift
-    drift = report.level_drift
-    if report.kind != "flat" and None not in (drift, max_drift) and abs(drift) > max_drift:
-        alarms.append(f"the level drifts by {drift:+.1f} adu/hour (limit {max_drift:.1f})")
-    raw = used[0].raw
-    if report.kind == "flat" and raw.keeps_pedestal:
+    if report.kind != "flat":
+        alarms += _drift_alarm(report, read_noise.adu, limits)
+    elif used[0].raw.keeps_pedestal:
         alarms.append("neither bias nor overscan was subtracted: the pedestal is still in the flat")
     return alarms
+
+
+def _drift_alarm(report: MasterReport, read_noise: float | None, limits: Limits) -> list[str]:
+    """Return an alarm when the level drifts fast, and by more than would be lost in the noise."""
+    drift = report.level_drift
+    if drift is None or read_noise is None:
+        return []
+    limit = read_noise if limits.max_drift is None else limits.max_drift
+    if abs(drift) <= limit or report.level_scatter <= _NOTICEABLE * read_noise:
+        return []
+    return [f"the level drifts by {drift:+.1f} adu/hour (limit {limit:.1f})"]

@@ -47,8 +47,8 @@ class Limits:
     max_rejected : float
         An alarm when a larger fraction of the values was rejected.
     max_drift : float, optional
-        An alarm when the level of bias or dark frames drifts faster, adu/hour.  By default the
-        read noise an hour.
+        An alarm when the level of bias or dark frames drifts faster, adu/hour, if it scatters by a
+        fifth of the read noise at least.  By default the read noise an hour.
     """
 
     min_frames: int = 1

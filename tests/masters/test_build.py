@@ -79,6 +79,13 @@ def test_drift_is_an_alarm(expose):
     assert all(row.used for row in report.rows)
 
 
+def test_drift_within_the_noise_is_no_alarm(expose):
+    paths = [expose("bias", n + 1, seed=20 + n, extra=0.2 * n)[n] for n in range(5)]
+    _, report = build_master("bias", paths)
+    assert report.level_drift > 8
+    assert report.alarms == []
+
+
 def test_dark_is_the_total_of_its_exposure_without_bias(masters, truth):
     dark = read_frame(masters["dark"])
     header = dark.header
