@@ -244,6 +244,7 @@ def _report(
         kind=kind,
         rows=[one.row for one in inputs],
         level=float(np.mean(levels)),
+        level_unit=str(used[0].raw.source.unit),
         level_scatter=scatter,
         level_drift=drift,
         read_noise=read_noise.adu if read_noise.electron is None else read_noise.electron,
@@ -258,7 +259,7 @@ def _alarms(
     report: MasterReport, used: Sequence[Input], read_noise: ReadNoise, limits: Limits
 ) -> list[str]:
     """Return what an observer should look at."""
-    alarms = [f"{one.row.path}: {alarm}" for one in used for alarm in one.row.alarms]
+    alarms = []
     if len(used) < limits.few_frames:
         alarms.append(f"made of {len(used)} frame{'s' if len(used) > 1 else ''} only")
     if report.rejected > limits.max_rejected:

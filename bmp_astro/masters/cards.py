@@ -174,5 +174,8 @@ def _record_facts(header: fits.Header, report: MasterReport, raws: Sequence[RawF
     wheel = raws[0].fact("filter")
     if report.kind == "flat" and wheel is not None:
         set_card(header, "FILTER", wheel, "filter")
-    for alarm in report.alarms:
+    of_inputs = [
+        f"{os.path.basename(row.path)}: {alarm}" for row in report.rows for alarm in row.alarms
+    ]
+    for alarm in [*report.alarms, *of_inputs]:
         add_history(header, f"alarm: {alarm}")

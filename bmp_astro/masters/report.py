@@ -22,9 +22,11 @@ class MasterReport:
     rows : list of `InputRow`
         One for each input, in the order in which they were given.
     alarms : list of str
-        What an observer should look at.
+        What an observer should look at in the master itself; `rows` have those of single inputs.
     level : float or None
-        Mean level of the frames that were used; adu, electron for flats of known gain.
+        Mean level of the frames that were used.
+    level_unit : str
+        Its unit, and that of the levels in `rows`: adu, electron for flats of known gain.
     level_scatter : float or None
         Standard deviation of those levels.
     level_drift : float or None
@@ -41,6 +43,7 @@ class MasterReport:
     rows: list[InputRow]
     alarms: list[str] = field(default_factory=list)
     level: float | None = None
+    level_unit: str = "adu"
     level_scatter: float | None = None
     level_drift: float | None = None
     read_noise: float | None = None
@@ -60,6 +63,7 @@ class MasterReport:
         return {
             "n_used": len(self.used),
             "level": self.level,
+            "level_unit": self.level_unit,
             "level_scatter": self.level_scatter,
             "level_drift": self.level_drift,
             "read_noise": self.read_noise,

@@ -3,18 +3,20 @@
 import json
 import os
 from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import astropy.units as u
 from astropy.table import Table
 
 from ..core import Outcome
-from ..masters import MasterPipe
+from ..masters import MasterPipe, build_master
 from .plan import KINDS, master_path
 from .rows import failed
 
 # Control keywords of the lights that hold for the frames of the masters as well.
-_SHARED = ("gain", "read_noise", "saturation", "trim_section")
+_SHARED = frozenset(signature(build_master).parameters) - {"combine"}
 
 
 def build_masters(
@@ -77,20 +79,9 @@ def master_keywords(
 
     The bands of one master are combined in threads, so that one master at a time uses all cores.
     """
-    overscan = {
-        name.removeprefix("overscan_"): value
-        for name, value in control.items()
-        if name.startswith("overscan_")
-    }
     threads = None if num_processes is None else max(1, int(num_processes))
-    shared = {name: control[name] for name in _SHARED if name in control}
-    return {
-        "executor": "serial",
-        "num_threads": threads,
-        "mem_limit": mem_available,
-        "overscan": overscan,
-        **shared,
-    }
+    shared = {name: value for name, value in control.items() if name in _SHARED}
+    return {"executor": "serial", "num_threads": threads, "mem_limit": mem_available, **shared}
 
 
 def _rows(outcome: Outcome, names: list[str]) -> list[Mapping[str, Any]]:
@@ -106,15 +97,28 @@ def _of_input(
 ) -> Outcome:
     """What became of one frame, from what became of its master."""
     if row and not row["used"]:
-        status = "failed" if row.get("error", False) else "rejected"
+        status = "failed" if row["error"] else "rejected"
         return Outcome(None, {}, in_name=name, status=status, step=product, message=row["reason"])
     if master.outname is None:
         return failed(name, _why_failed(name, product, master.message))
     meta: dict[str, Any] = {"used_in": os.path.join(out, product)}
     if row:
-        meta["level"] = row["level"]
-        meta["alarms"] = "; ".join(row["alarms"])
+        meta.update(_level(row, master.meta["level_unit"]))
+        meta["alarms"] = "; ".join([*row["alarms"], *_alarms_of(product, master, name)])
     return Outcome(None, meta, in_name=name, status=master.status, message=master.message)
+
+
+def _level(row: Mapping[str, Any], unit: str) -> dict[str, Any]:
+    """The level of a frame; that of a flat in electron has a column of its own."""
+    column = "level" if unit == "adu" else "flat_level"
+    return {} if row["level"] is None else {column: u.Quantity(row["level"], unit)}
+
+
+def _alarms_of(product: str, master: Outcome, name: str) -> list[str]:
+    """The alarms of a master, said in the row of its first file."""
+    first = next(row["path"] for row in json.loads(master.meta["inputs"]) if row["used"])
+    alarms = master.meta["alarms"]
+    return [f"{product}: {alarms}"] if alarms and name == first else []
 
 
 def _why_failed(name: str, product: str, message: str) -> str:

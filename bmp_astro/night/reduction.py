@@ -19,7 +19,7 @@ from .masters import build_masters, master_keywords
 from .plan import KINDS, REQUIRED, Masters, Select, make_plan, read_plan
 from .rows import failed, night_table, rejected, summary
 
-Combine = Mapping[str, Mapping[str, Any]]
+PerKind = Mapping[str, Mapping[str, Any]]
 
 
 def reduce_night(
@@ -32,7 +32,8 @@ def reduce_night(
     plan: str | os.PathLike | Table | None = None,
     select: Select | None = None,
     require: Collection[str] = REQUIRED,
-    combine: Combine | None = None,
+    combine: PerKind | None = None,
+    gates: PerKind | None = None,
     executor: Any = "auto",
     num_processes: float | None = None,
     mem_available: float | None = None,
@@ -68,6 +69,9 @@ def reduce_night(
     combine : mapping, optional
         Keywords of `~bmp_astro.combine` for each kind of master, over the defaults:
         ``{"bias": {"method": "median"}}``.
+    gates : mapping, optional
+        Limits of what goes into a master, for each kind (see `~bmp_astro.masters.Limits`):
+        ``{"flat": {"max_flat_level": 0.8}}``.
     executor : str, Executor or callable
         ``"auto"``: threads when all steps are the package's own, else processes. For others see
         `~bmp_astro.core.BigMultiPipe`.
@@ -116,6 +120,7 @@ def reduce_night(
     """
     out = Path(outdir)
     camera = pipe.instrument if instrument is None else instrument
+    _check_kinds(combine=combine, gates=gates)
     _check_apart(raw, out)
     frames = survey(raw, instrument=camera, exclude=out)
     _check_usable(frames, raw)
@@ -140,14 +145,26 @@ def reduce_night(
         outcomes = {frame.path: _left_out(frame, row) for frame, row in rows}
         lost: dict[str, str] = {}
         for kind in KINDS:
-            recipe = {} if combine is None else combine.get(kind, {})
-            made = build_masters(kind, plan, out, lost, {**for_masters, "combine": recipe})
+            own = {"combine": _of_kind(kind, combine), "gates": _of_kind(kind, gates)}
+            made = build_masters(kind, plan, out, lost, {**for_masters, **own})
             outcomes.update(made)
         outcomes.update(reduce_lights(plan, out, pipe, lost, for_lights))
         table = night_table(frames, outcomes)
         _write_log(log, outcomes.values(), table)
     write_table(table, out / "night.ecsv")
     return table
+
+
+def _of_kind(kind: str, given: PerKind | None) -> Mapping[str, Any]:
+    return {} if given is None else given.get(kind, {})
+
+
+def _check_kinds(**given: PerKind | None) -> None:
+    """Refuse a recipe or gate for something that is no kind of master."""
+    for name, mapping in given.items():
+        unknown = sorted(set({} if mapping is None else mapping) - set(KINDS))
+        if unknown:
+            raise ValueError(f"{name} has {unknown}: expected some of {list(KINDS)}")
 
 
 def _check_apart(raw: Raw, out: Path) -> None:

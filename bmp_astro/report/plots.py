@@ -38,7 +38,7 @@ class Trend:
 TRENDS = (
     Trend("Overscan level", ("overscan_level",), FRAME_TYPES, frame_type),
     Trend("Bias level", ("level", "bias_level"), ("bias",), frame_type),
-    Trend("Flat level", ("level",), ("flat",), filter_name),
+    Trend("Flat level", ("flat_level",), ("flat",), filter_name),
     Trend("Sky background", ("background",), ("light", "other"), filter_name),
     Trend("Seeing (FWHM)", ("fwhm", "FWHM"), ("light", "other"), filter_name),
     Trend("Detector temperature", ("CCD-TEMP", "temperature"), FRAME_TYPES, frame_type),

@@ -245,7 +245,7 @@ def test_two_frames_cannot_tell_which_is_wrong(expose):
     paths = expose("bias", 1) + expose("bias", 1, seed=3, extra=60.0)
     _, report = build_master("bias", paths)
     assert all(row.used for row in report.rows)
-    assert "two frames cannot tell" in " ".join(report.alarms)
+    assert "two frames cannot tell" in " ".join(report.rows[0].alarms)
     assert "made of 2 frames only" in report.alarms
 
 
