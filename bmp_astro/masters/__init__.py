@@ -3,11 +3,13 @@
 from .build import build_master
 from .combine import combine
 from .find import MasterFile, find_masters
+from .inputs import SAME_EXPOSURE
 from .pipe import MasterPipe
 from .quality import InputRow, Limits
 from .report import MasterReport
 
 __all__ = [
+    "SAME_EXPOSURE",
     "InputRow",
     "Limits",
     "MasterFile",

@@ -8,6 +8,7 @@ from typing import Any
 
 import astropy.units as u
 
+from ..masters import SAME_EXPOSURE
 from .inventory import Frame
 
 Rules = Mapping[str, u.Quantity | None]
@@ -35,8 +36,6 @@ RULES: dict[str, Rules] = {
     "dark": {**_CAMERA, "temperature": 1 * u.K},
     "flat": {**_CAMERA, "filter": None},
 }
-# Two exposure times are the same when they differ by less than this fraction (or 5 ms).
-EXPOSURE_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ def same_exposure(one: float | None, other: float | None) -> bool:
     """Whether two exposure times (s) are the same; an unknown one is like any other."""
     if one is None or other is None:
         return True
-    return math.isclose(one, other, rel_tol=EXPOSURE_TOLERANCE, abs_tol=0.005)
+    return math.isclose(one, other, rel_tol=SAME_EXPOSURE)
 
 
 def exposures_of(frames: Iterable[Frame]) -> tuple[float, float] | None:

@@ -15,7 +15,7 @@ from .provenance import is_done
 
 logger = logging.getLogger(__name__)
 
-SAME_EXPOSURE = 1e-3  # relative: shutters and clocks differ by less than that
+SAME_EXPOSURE = 5e-3  # relative: clocks and shutters differ by less than that
 
 
 def holds_bias(master: Master) -> bool:
