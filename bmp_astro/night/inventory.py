@@ -147,7 +147,7 @@ def _frame(path: str, spec: Spec) -> Frame:
     try:
         found = read_header(path, instrument=spec)
     except (OSError, ValueError) as error:
-        reason = str(error).removeprefix(path).lstrip(": ")
+        reason = str(error).removeprefix(path).lstrip(": ").removeprefix("is ")
         return Frame(path, message=reason, readable=False)
     camera = find_instrument(spec, found.header)
     names = [name for name in (*COLUMNS, "serial", *camera.keys) if name not in ("ny", "nx")]
