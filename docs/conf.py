@@ -1,5 +1,6 @@
 """Sphinx settings. Nothing is fetched from the network, neither now nor by the pages."""
 
+import inspect
 from importlib.metadata import version as version_of
 
 from docutils import nodes
@@ -57,7 +58,15 @@ def top_level_name(app, env, node, contnode):
     )
 
 
+def short_signature(app, what, name, obj, options, signature, return_annotation):
+    """Leave out the defaults of a signature that would fill a page with them."""
+    if signature is None or len(signature) < 1000:
+        return None
+    return f"({', '.join(inspect.signature(obj).parameters)})", return_annotation
+
+
 def setup(app):
     """Register what is above."""
     app.add_html_math_renderer("mathml", (formula, None), (formula, None))
     app.connect("missing-reference", top_level_name)
+    app.connect("autodoc-process-signature", short_signature)
