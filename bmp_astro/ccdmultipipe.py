@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from astropy.nddata import CCDData
@@ -11,6 +11,7 @@ from astropy.table import QTable
 
 from .core import BigMultiPipe, Outcome, PipelineError, pout_to_table
 from .fits import Instrument, read_frame, read_header, write_frame
+from .masters.pipe import file_identity
 from .steps import calibrate, image_statistics
 
 logger = logging.getLogger(__name__)
@@ -29,8 +30,6 @@ class CCDMultiPipe(BigMultiPipe):
     instrument : Instrument, str or None
         The camera (see `~bmp_astro.read_frame`); by default the class's own ``instrument``, and
         where that is None each header chooses.
-    outnames : mapping of str to str, optional
-        The names of the outputs by input name, for those that are not to be named by rule.
     process_size : int or callable, optional
         The memory (bytes) that one file needs, or a function that tells it from the file's name;
         by default `frame_size`.
@@ -103,14 +102,15 @@ class CCDMultiPipe(BigMultiPipe):
             data, outname, overwrite=overwrite, dtype=dtype, checksum=checksum, planes=planes
         )
 
-    def outname_create(
-        self, in_name: Any, outnames: Mapping[str, str] | None = None, **kwargs: Any
-    ) -> str:
+    def outname_create(self, in_name: Any, **kwargs: Any) -> str:
         """Name the output after the input; a compressed input has a plain output."""
-        if outnames is not None and in_name in outnames:
-            return outnames[in_name]
         name = super().outname_create(in_name, **kwargs)
-        return re.sub(r"\.(gz|fz|bz2|Z)$", "", os.fspath(name))
+        was_told = kwargs.get("outname") is not None or "outname" in kwargs.get("meta", {})
+        return name if was_told else re.sub(r"\.(gz|fz|bz2|Z)$", "", name)
+
+    def file_identity(self, path: str) -> str:
+        """Tell a master that is named in the keywords from any other, when a run is resumed."""
+        return file_identity(path)
 
     def pipeline(self, in_names: Iterable[Any], **kwargs: Any) -> QTable:
         """Run the pipe over files.

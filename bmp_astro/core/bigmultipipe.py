@@ -53,14 +53,14 @@ class BigMultiPipe(FilePipe):
     progress : bool, optional
         Show a progress bar; `None` shows one on a terminal only.
     **kwargs
-        ``overwrite`` and ``atomic`` (see `FilePipe`), further settings of the engine (see
-        `Settings`), and the control stream: keywords for the methods and steps.
+        ``overwrite``, ``atomic`` and ``file_keywords`` (see `FilePipe`), further settings of the
+        engine (see `Settings`), and the control stream: keywords for the methods and steps.
 
     Notes
     -----
     Every parameter can be given again to `pipeline`, and wins there, whatever its value. Step
-    lists given there are added to those of the object. A pre-processing step's ``bmp_kwargs`` win
-    over both, for that file.
+    lists given there are added to those of the object. Over both win the ``file_keywords`` of an
+    input, and over these the ``bmp_kwargs`` of a pre-processing step.
 
     Examples
     --------

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Any, Final
 
 from .context import in_step
+from .files import leaves
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +128,13 @@ def matching(
         for key, value in keywords.items()
         if key not in taken and (takes.everything or key in takes.names)
     }
+
+
+def of_file(file_keywords: Mapping[str, Mapping[str, Any]] | None, in_name: Any) -> dict[str, Any]:
+    """Return the keywords that were given for one input alone, a list by its first file."""
+    if not file_keywords:
+        return {}
+    return dict(file_keywords.get(next(leaves(in_name), ""), {}))
 
 
 def call(function: Callable[..., Any], *args: Any, keywords: Mapping[str, Any]) -> Any:

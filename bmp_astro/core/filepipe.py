@@ -1,11 +1,11 @@
 """FilePipe: one input, from file to file, by way of methods and steps."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .context import current_task, decide
-from .control import call, step_name
+from .control import call, of_file, step_name
 from .files import (
     OUTNAME_APPEND,
     claim,
@@ -38,6 +38,9 @@ class FilePipe:
     atomic : bool
         Hand ``file_write`` a temporary name and rename it when that name comes back; else hand it
         the final name, for one that makes files beside it.
+    file_keywords : mapping of str to mapping, optional
+        Control keywords for single inputs, by input name (of a list, the name of its first
+        file). They win over those that hold for all; ``outname`` may be among them.
     **kwargs
         The control stream.
     """
@@ -52,6 +55,7 @@ class FilePipe:
         *,
         overwrite: bool = False,
         atomic: bool = True,
+        file_keywords: Mapping[str, Mapping[str, Any]] | None = None,
         **kwargs: Any,
     ) -> None:
         self.outdir = outdir
@@ -61,6 +65,7 @@ class FilePipe:
         self.post_process_list = post_process_list
         self.overwrite = overwrite
         self.atomic = atomic
+        self.file_keywords = file_keywords
         self.kwargs = kwargs
 
     @property
@@ -117,7 +122,8 @@ class FilePipe:
         (outname, meta) : tuple
             The name written, or `None`; the metadata.
         """
-        kwargs = self.kwargs_merge(**kwargs)
+        own = of_file(kwargs.pop("file_keywords", self.file_keywords), in_name)
+        kwargs = {**self.kwargs_merge(**kwargs), **own}
         data = _step(self.file_read, in_name, keywords=kwargs)
         if data is None:
             decide("rejected", step="file_read")

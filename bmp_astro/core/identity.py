@@ -101,12 +101,13 @@ def _told_name(value: str | PurePath, files: FileIdentity | None) -> str:
 def _told_object(value: Any, told: Callable[[Any], str]) -> str:
     """Return what an object is made of: its array, its fields, or its attributes."""
     name = _name(type(value))
+    if hasattr(value, "unit") and hasattr(value, "value"):  # a Quantity
+        return f"{name} {told(value.value)} {value.unit}"
     if hasattr(value, "tobytes") and hasattr(value, "dtype"):
         if getattr(value.dtype, "hasobject", False):
             return f"{name} {told(value.tolist())}"
         content = hashlib.sha256(value.tobytes()).hexdigest()
-        unit = getattr(value, "unit", "")
-        return f"{name} {value.dtype} {value.shape} {unit} {content}"
+        return f"{name} {value.dtype} {value.shape} {content}"
     if is_dataclass(value):
         return f"{name} " + told({f.name: getattr(value, f.name) for f in fields(value)})
     if hasattr(value, "tostring"):  # a FITS header

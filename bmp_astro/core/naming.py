@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import CodeType
 from typing import Any
 
-from .control import call, is_ours
+from .control import call, is_ours, of_file
 from .files import leaves, real, refused_input
 from .helpers import assure_list, no_outfile
 
@@ -30,6 +30,7 @@ class Foreteller:
     def __init__(self, pipe: Any, control: Mapping[str, Any]) -> None:
         self.pipe = pipe
         self.control = {**pipe.kwargs_merge(**control), "meta": {}, "data": None}
+        self.file_keywords = self.control.pop("file_keywords", pipe.file_keywords)
         steps = [
             *pipe.pre_process_list,
             *pipe.post_process_list,
@@ -47,7 +48,8 @@ class Foreteller:
         if not self.able:
             return None
         try:
-            name = call(self.pipe.outname_create, in_name, keywords=self.control)
+            keywords = {**self.control, **of_file(self.file_keywords, in_name)}
+            name = call(self.pipe.outname_create, in_name, keywords=keywords)
         except Exception:  # it needs the data, or the input is at fault: its own row will say
             return None
         return None if name is None else str(name)

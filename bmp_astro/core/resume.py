@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from .control import of_file
 from .files import leaves
 from .identity import Unidentifiable, file_digest, identity
 from .journal import latest, read_journal
@@ -15,7 +16,7 @@ from .outcome import Outcome
 logger = logging.getLogger(__name__)
 
 JOURNAL_NAME = ".bmp_astro.jsonl"
-_NO_MATTER = frozenset({"create_outdir", "overwrite", "atomic"})
+_NO_MATTER = frozenset({"create_outdir", "overwrite", "atomic", "file_keywords"})
 _ENGINE = frozenset(
     {
         "num_processes",
@@ -31,6 +32,7 @@ _ENGINE = frozenset(
         "overwrite",
         "atomic",
         "kwargs",
+        "file_keywords",
     }
 )
 
@@ -52,7 +54,8 @@ class Provenance:
     def __init__(self, pipe: Any, control: Mapping[str, Any], verify: bool) -> None:
         self._verify = verify
         told = getattr(pipe, "file_identity", file_digest)
-        by_content = functools.lru_cache(maxsize=None)(told)
+        self._by_content = by_content = functools.lru_cache(maxsize=None)(told)
+        self._file_keywords = control.get("file_keywords", pipe.file_keywords)
         own = {key: value for key, value in vars(pipe).items() if key not in _ENGINE}
         steers = {key: value for key, value in control.items() if key not in _NO_MATTER}
         if steers.get("outdir") is not None:
@@ -70,9 +73,10 @@ class Provenance:
             return None
         try:
             files = [self._state(leaf) for leaf in leaves(in_name)]
-        except OSError:
+            own = identity(of_file(self._file_keywords, in_name), self._by_content)
+        except (Unidentifiable, OSError):
             return None
-        return {"shared": self.shared, "inputs": files}
+        return {"shared": self.shared, "own": own, "inputs": files}
 
     def of_output(self, outname: str | None) -> list[Any] | None:
         """Return what tells an output from one that was changed since."""
@@ -146,7 +150,9 @@ def input_key(in_name: Any) -> str:
 
 def _same(recorded: Any, now: dict[str, Any]) -> bool:
     """Tell whether a recorded provenance is the present one."""
-    if not isinstance(recorded, dict) or recorded.get("shared") != now["shared"]:
+    if not isinstance(recorded, dict):
+        return False
+    if any(recorded.get(key) != now[key] for key in ("shared", "own")):
         return False
     before = recorded.get("inputs", [])
     return len(before) == len(now["inputs"]) and all(

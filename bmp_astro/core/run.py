@@ -92,7 +92,10 @@ class Run:
         self._foretold = (
             None if self.n_inputs is None else [self._enter(name) for name in self.names]
         )
-        report_unknown({**pipe.kwargs, **control}, [*self.steps, *pipe.control_functions()])
+        single = self.foretell.file_keywords
+        of_files = [] if single is None else [key for own in single.values() for key in own]
+        keywords = dict.fromkeys([*pipe.kwargs, *control, *of_files])
+        report_unknown(keywords, [*self.steps, *pipe.control_functions()])
 
     def _enter(self, in_name: Any) -> str | None:
         """Note an input and its foretold output; raise when they cannot be."""

@@ -2,7 +2,7 @@
 
 from .bands import OpenFrame, open_frame
 from .cameras import GENERIC, MAXIM, find_instrument
-from .cards import set_card
+from .cards import as_header, set_card
 from .flags import MaskBit, flags_of, with_flags
 from .header import (
     add_calstat,
@@ -16,8 +16,8 @@ from .header import (
 )
 from .instrument import Instrument
 from .keywords import Keyword
-from .reader import FrameHeader, is_product, read_frame, read_header
-from .section import format_section, parse_section, section_shape
+from .reader import FrameHeader, data_sums, is_product, read_frame, read_header
+from .section import Section, format_section, parse_section, section_shape
 from .source import is_fits_name
 from .units import format_unit, parse_unit
 from .wcs import wcs_of
@@ -31,10 +31,13 @@ __all__ = [
     "Keyword",
     "MaskBit",
     "OpenFrame",
+    "Section",
     "add_calstat",
     "add_history",
+    "as_header",
     "calibrated_already",
     "clean_product_header",
+    "data_sums",
     "find_instrument",
     "flags_of",
     "follow_limits",

@@ -149,6 +149,33 @@ def read_header(
     )
 
 
+def data_sums(path: str | PathLike) -> str | None:
+    """Tell the data of a file from any other, by what its headers say.
+
+    Parameters
+    ----------
+    path : path-like
+        A FITS file.
+
+    Returns
+    -------
+    str or None
+        The DATASUM cards of all its units; None when one has none, or the file cannot be read.
+
+    Examples
+    --------
+    >>> from bmp_astro.fits.reader import data_sums
+    >>> data_sums("not there.fits") is None
+    True
+    """
+    try:
+        with fits.open(path) as hdus:
+            sums = [hdu.header.get("DATASUM") for hdu in hdus]
+    except OSError:
+        return None
+    return None if None in sums else " ".join(["DATASUM", *map(str, sums)])
+
+
 def is_product(header: fits.Header) -> bool:
     """Tell whether a file was written by `write_frame`.
 

@@ -1,18 +1,17 @@
 """Masters as a pipeline: each item is a list of raw files that make one master."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from astropy.nddata import CCDData
 
 from ..core import BigMultiPipe
 from ..core.control import matching
-from ..fits import write_frame
+from ..core.identity import file_digest
+from ..fits import data_sums, is_fits_name, write_frame
 from .build import build_master
 from .report import MasterReport
-
-Groups = Mapping[str, Mapping[str, Any]]
 
 
 class MasterPipe(BigMultiPipe):
@@ -22,9 +21,6 @@ class MasterPipe(BigMultiPipe):
     ----------
     kind : {"bias", "dark", "flat"}
         Control keyword: what is built.
-    groups : mapping, optional
-        Control keyword: further keywords for single masters, by the name of their first file:
-        those of `bmp_astro.masters.build_master`, and ``outname``.
     process_size : float or callable, optional
         Bytes for each input file of a master; by default twice the file and 32 MiB.
     **kwargs
@@ -32,6 +28,9 @@ class MasterPipe(BigMultiPipe):
 
     Notes
     -----
+    What differs from master to master, ``outname`` and ``master_bias`` for example, is given in
+    ``file_keywords``, by the name of each master's first file.
+
     The metadata of a master are those of `MasterReport.meta`.  Masters are written with a checksum,
     by which other products name them.
 
@@ -58,12 +57,6 @@ class MasterPipe(BigMultiPipe):
             return [path for name in in_name for path in self.file_read(name)]
         return [os.fspath(in_name)]
 
-    def pre_process(
-        self, data: list[str], groups: Groups | None = None, **kwargs: Any
-    ) -> tuple[Any, dict[str, Any]]:
-        """Run the steps, with the keywords of this master's group."""
-        return super().pre_process(data, **{**kwargs, **_of_group(groups, data)})
-
     def data_process(
         self, data: list[str], kind: str = "bias", **kwargs: Any
     ) -> tuple[CCDData, MasterReport]:
@@ -78,11 +71,6 @@ class MasterPipe(BigMultiPipe):
         ccd, meta = super().post_process(ccd, **kwargs)
         return ccd, {**report.meta(), **meta}
 
-    def outname_create(self, in_name: Any, groups: Groups | None = None, **kwargs: Any) -> str:
-        """Name the master as its group says, else after its first file."""
-        first = self.file_read(in_name)
-        return super().outname_create(in_name, **{**kwargs, **_of_group(groups, first)})
-
     def file_write(
         self, data: CCDData, outname: str, overwrite: bool = False, **kwargs: Any
     ) -> str:
@@ -90,6 +78,10 @@ class MasterPipe(BigMultiPipe):
         super().file_write(data, outname, **kwargs)
         write_frame(data, outname, overwrite=overwrite, checksum=True)
         return outname
+
+    def file_identity(self, path: str) -> str:
+        """Tell a master that is named in the keywords from any other, when a run is resumed."""
+        return file_identity(path)
 
     def control_functions(self) -> list[Callable[..., Any]]:
         """Return what names control keywords, `build_master` among them."""
@@ -102,8 +94,7 @@ def _size_of(path: str | os.PathLike) -> int:
     return 2 * size + 2**25
 
 
-def _of_group(groups: Groups | None, paths: list[str]) -> Mapping[str, Any]:
-    """Return the keywords of the group that begins with the first of the paths."""
-    if groups is None or not paths:
-        return {}
-    return groups.get(paths[0], {})
+def file_identity(path: str | os.PathLike) -> str:
+    """Tell the content of a file from any other: by its DATASUM cards, else by all its bytes."""
+    sums = data_sums(path) if is_fits_name(path) else None
+    return file_digest(os.fspath(path)) if sums is None else sums

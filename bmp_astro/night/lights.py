@@ -1,7 +1,6 @@
 """The light frames of a night: each calibrated with the masters that the plan chose for it."""
 
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from astropy.table import Table
 
 from ..ccdmultipipe import CalibrationPipe
 from ..core import Outcome, assure_list
+from .names import LIGHTS
 from .plan import KINDS, master_path
 from .rows import failed
 
@@ -29,7 +29,7 @@ def reduce_lights(
     pipe: type[CalibrationPipe],
     lost: Mapping[str, str],
     keywords: Mapping[str, Any],
-) -> dict[str, Outcome]:
+) -> Iterator[Outcome]:
     """Calibrate the lights of a plan.
 
     Parameters
@@ -45,56 +45,37 @@ def reduce_lights(
     keywords : mapping
         What the pipe takes besides.
 
-    Returns
-    -------
-    dict
-        The outcome of each light, by its name.
+    Yields
+    ------
+    Outcome
+        Of each light that the plan has a product for, as soon as it is known.
     """
-    outcomes, masters, names = {}, {}, {}
+    single, alarms = {}, {}
     for row in plan[(plan["frame_type"] == "light") & (plan["product"] != "")]:
         name = str(row["in_name"])
+        alarms[name] = str(row["message"])
         wanted = {f"master_{kind}": str(row[f"master_{kind}"]) for kind in KINDS}
         missing = [f"{master}: {lost[master]}" for master in wanted.values() if master in lost]
         if missing:
-            outcomes[name] = failed(name, f"a master could not be made: {'; '.join(missing)}")
+            yield failed(name, f"a master could not be made: {'; '.join(missing)}")
             continue
-        names[name] = os.path.join(out, str(row["product"]))
-        masters[name] = {key: master_path(master, plan, out) for key, master in wanted.items()}
-    if names:
-        (out / "lights").mkdir(exist_ok=True)
-        outcomes.update(_run(pipe, names, masters, keywords))
-    alarms = dict(zip(plan["in_name"], plan["message"], strict=True))
-    return {name: _with_alarm(outcome, alarms[name]) for name, outcome in outcomes.items()}
-
-
-def _run(
-    pipe: type[CalibrationPipe],
-    names: Mapping[str, str],
-    masters: Mapping[str, Mapping[str, str | None]],
-    keywords: Mapping[str, Any],
-) -> dict[str, Outcome]:
+        masters = {key: master_path(master, plan, out) for key, master in wanted.items()}
+        single[name] = {"outname": str(row["product"]).removeprefix(LIGHTS), **masters}
+    if not single:
+        return
     keywords = dict(keywords)
-    before = assure_list(keywords.pop("pre_process_list", None))
     after = assure_list(keywords.pop("post_process_list", None))
     lights = pipe(
-        pre_process_list=[use_planned_masters, *before],
+        outdir=out / LIGHTS,
+        create_outdir=True,
         post_process_list=[*after, *pipe.summary_steps, product_facts],
-        outnames=names,
-        planned_masters=masters,
+        file_keywords=single,
         **keywords,
     )
-    return {str(outcome.in_name): outcome for outcome in lights.iter_pipeline(list(names))}
-
-
-def use_planned_masters(
-    ccd: CCDData,
-    in_name: str = "",
-    planned_masters: Mapping[str, Mapping[str, Any]] | None = None,
-    **kwargs: Any,
-) -> dict[str, Any]:
-    """Pre-processing step: add the masters that were chosen for this file to its keywords."""
-    planned = {} if planned_masters is None else planned_masters
-    return {"bmp_data": ccd, "bmp_kwargs": dict(planned.get(os.fspath(in_name), {}))}
+    for outcome in lights.iter_pipeline(list(single)):
+        if outcome.outname is not None and alarms[outcome.in_name]:
+            outcome.meta["alarms"] = alarms[outcome.in_name]
+        yield outcome
 
 
 def product_facts(ccd: CCDData, bmp_meta: dict[str, Any] | None = None, **kwargs: Any) -> CCDData:
@@ -106,9 +87,3 @@ def product_facts(ccd: CCDData, bmp_meta: dict[str, Any] | None = None, **kwargs
                 value = ccd.header[card]
                 bmp_meta[column] = value if unit is None else value * unit
     return ccd
-
-
-def _with_alarm(outcome: Outcome, text: str) -> Outcome:
-    if text and outcome.outname is not None:
-        outcome.meta["alarms"] = text
-    return outcome

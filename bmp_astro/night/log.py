@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+LOG_NAME = "bmp_astro.log"
+
 
 @contextmanager
 def night_log(path: str | os.PathLike) -> Iterator[logging.Logger]:

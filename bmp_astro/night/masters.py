@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from astropy.table import Table
 
 from ..core import Outcome
 from ..masters import MasterPipe, build_master
+from .names import MASTERS
 from .plan import KINDS, master_path
 from .rows import failed
 
@@ -25,7 +26,7 @@ def build_masters(
     out: Path,
     lost: dict[str, str],
     keywords: Mapping[str, Any],
-) -> dict[str, Outcome]:
+) -> Iterator[Outcome]:
     """Build the masters of one kind, one after the other, each on all cores.
 
     Parameters
@@ -41,47 +42,55 @@ def build_masters(
     keywords : mapping
         What `~bmp_astro.masters.MasterPipe` takes besides.
 
-    Returns
-    -------
-    dict
-        The outcome of each frame that the plan gives to a master, by its name.
+    Yields
+    ------
+    Outcome
+        Of each frame that the plan gives to a master, as soon as that master is made.
     """
-    outcomes, inputs, groups = {}, {}, {}
-    chosen = plan[(plan["frame_type"] == kind) & (plan["product"] != "")]
-    for product in dict.fromkeys(map(str, chosen["product"])):
-        rows = chosen[chosen["product"] == product]
+    products, single = {}, {}
+    for product, rows in _by_product(plan, kind):
         names = [str(name) for name in rows["in_name"]]
         wanted = {f"master_{other}": str(rows[f"master_{other}"][0]) for other in KINDS}
         missing = [f"{master}: {lost[master]}" for master in wanted.values() if master in lost]
         if missing:
             lost[product] = f"a master could not be made: {'; '.join(missing)}"
-            outcomes.update({name: failed(name, lost[product]) for name in names})
+            yield from (failed(name, lost[product]) for name in names)
             continue
-        inputs[product] = names
         paths = {key: master_path(master, plan, out) for key, master in wanted.items()}
-        groups[names[0]] = {**paths, "outname": product}
-    if inputs:
-        (out / "masters").mkdir(exist_ok=True)
-        pipe = MasterPipe(kind=kind, groups=groups, outdir=out, on_error="record", **keywords)
-        made = pipe.pipeline(list(inputs.values()))
-        for product, outcome in zip(inputs, made, strict=True):
-            if outcome.outname is None:
-                lost[product] = outcome.message.partition("\n")[0]
-            for name, row in zip(inputs[product], _rows(outcome, inputs[product]), strict=True):
-                outcomes[name] = _of_input(name, row, product, outcome, out)
-    return outcomes
+        single[names[0]] = {"outname": product.removeprefix(MASTERS), **paths}
+        products[names[0]] = (product, names)
+    if not products:
+        return
+    pipe = MasterPipe(
+        kind=kind,
+        file_keywords=single,
+        outdir=out / MASTERS,
+        create_outdir=True,
+        on_error="record",
+        **keywords,
+    )
+    for outcome in pipe.iter_pipeline([names for _, names in products.values()]):
+        product, names = products[outcome.in_name[0]]
+        if outcome.outname is None:
+            lost[product] = outcome.message.partition("\n")[0]
+        for name, row in zip(names, _rows(outcome, names), strict=True):
+            yield _of_input(name, row, product, outcome, out)
 
 
-def master_keywords(
-    num_processes: float | None, mem_available: float | None, control: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What the masters take of the settings and the control keywords of a night.
+def master_keywords(control: Mapping[str, Any]) -> dict[str, Any]:
+    """What the masters take of the control keywords of a night, and how they are run.
 
-    The bands of one master are combined in threads, so that one master at a time uses all cores.
+    The bands of one master are combined in threads, so one master at a time uses all cores.
     """
-    threads = None if num_processes is None else max(1, int(num_processes))
     shared = {name: value for name, value in control.items() if name in _SHARED}
-    return {"executor": "serial", "num_threads": threads, "mem_limit": mem_available, **shared}
+    return {"executor": "serial", **shared}
+
+
+def _by_product(plan: Table, kind: str) -> Iterator[tuple[str, Table]]:
+    """The masters of one kind that a plan makes, each with its rows."""
+    chosen = plan[(plan["frame_type"] == kind) & (plan["product"] != "")]
+    for product in dict.fromkeys(map(str, chosen["product"])):
+        yield product, chosen[chosen["product"] == product]
 
 
 def _rows(outcome: Outcome, names: list[str]) -> list[Mapping[str, Any]]:
@@ -99,6 +108,8 @@ def _of_input(
     if row and not row["used"]:
         status = "failed" if row["error"] else "rejected"
         return Outcome(None, {}, in_name=name, status=status, step=product, message=row["reason"])
+    if master.status == "not_run":
+        return Outcome(in_name=name, status="not_run")
     if master.outname is None:
         return failed(name, _why_failed(name, product, master.message))
     meta: dict[str, Any] = {"used_in": os.path.join(out, product)}

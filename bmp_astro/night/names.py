@@ -7,6 +7,8 @@ from pathlib import Path
 from .inventory import Frame
 from .matching import seconds_of
 
+MASTERS, LIGHTS = "masters/", "lights/"
+
 
 def master_name(kind: str, frame: Frame) -> str:
     """The name of the master that ``frame`` stands for: its kind, exposure time or filter."""
@@ -15,7 +17,7 @@ def master_name(kind: str, frame: Frame) -> str:
         detail = f"_{seconds:g}s"
     elif kind == "flat" and frame.facts.get("filter"):
         detail = "_" + re.sub(r"[^A-Za-z0-9.+-]+", "_", str(frame.facts["filter"])).strip("_.")
-    return f"masters/master_{kind}{detail}.fits"
+    return f"{MASTERS}master_{kind}{detail}.fits"
 
 
 def unique(name: str, taken: set[str]) -> str:
@@ -37,7 +39,7 @@ def light_names(paths: list[str]) -> dict[str, str]:
     for path, stem in stems.items():
         parent = Path(path).parent.name
         full = f"{parent}_{stem}" if count[stem.lower()] > 1 and parent else stem
-        names[path] = unique(f"lights/{full}_reduced.fits", taken)
+        names[path] = unique(f"{LIGHTS}{full}_reduced.fits", taken)
     return names
 
 

@@ -1,6 +1,7 @@
 """What would be done with a night: which frames make which product, with which masters."""
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from .matching import (
     seconds_of,
     shared_facts,
 )
-from .names import light_names, master_name, unique
+from .names import LIGHTS, MASTERS, light_names, master_name, unique
 
 Masters = str | os.PathLike | Iterable[str | os.PathLike]
 Select = Callable[[Row], bool] | Mapping[str, Any]
@@ -286,6 +287,13 @@ def read_plan(plan: str | os.PathLike | Table, frames: Sequence[Frame]) -> Table
             "another name for the same directory?"
         )
     products = {row["product"] for row in rows.values()}
+    for name, row in rows.items():
+        folder = LIGHTS if row["frame_type"] == "light" else MASTERS
+        if row["product"] and not re.fullmatch(rf"{folder}[^/]+\.fits", row["product"]):
+            raise ValueError(
+                f"the plan gives {name} the product {row['product']}: expected a name such as "
+                f"{folder}name.fits"
+            )
     for name, row in rows.items():
         for kind in KINDS:
             master = row[f"master_{kind}"]

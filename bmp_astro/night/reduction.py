@@ -10,11 +10,13 @@ from typing import Any
 from astropy.table import QTable, Row, Table
 
 from ..ccdmultipipe import CalibrationPipe
-from ..core import Outcome
+from ..core import Outcome, PipelineInterrupted
+from ..core.locks import locked
+from ..core.resume import JOURNAL_NAME
 from ..core.table import write_table
 from .inventory import Frame, Raw, Spec, survey
 from .lights import reduce_lights
-from .log import night_log
+from .log import LOG_NAME, night_log
 from .masters import build_masters, master_keywords
 from .plan import KINDS, REQUIRED, Masters, Select, make_plan, read_plan
 from .rows import failed, night_table, rejected, summary
@@ -103,6 +105,12 @@ def reduce_night(
         If one of the names does not exist.
     ValueError
         If there is nothing that can be reduced, or ``outdir`` is ``raw`` itself.
+    DirectoryInUse
+        If another run is writing into ``outdir``.
+    PipelineInterrupted
+        If the run was stopped by Ctrl-C or SIGTERM. ``night.ecsv`` is written all the same, and
+        ``.pout`` is the table; files that were not reached are ``"not_run"``. Started again, the
+        run goes on from there.
 
     Examples
     --------
@@ -128,30 +136,36 @@ def reduce_night(
         plan = make_plan(frames, masters=masters, select=select, require=require)
     else:
         plan = read_plan(plan, frames)
-    common = {"instrument": camera, "overwrite": overwrite, "progress": progress}
-    for_masters = {**master_keywords(num_processes, mem_available, kwargs), **common}
-    for_lights = {
-        "executor": executor,
-        "num_processes": num_processes,
+    engine = {
+        "instrument": camera,
+        "overwrite": overwrite,
+        "resume": resume,
+        "journal": out / JOURNAL_NAME,
+        "progress": progress,
         "mem_available": mem_available,
-        **common,
-        **kwargs,
+        "num_processes": num_processes,
     }
+    outcomes = {frame.path: _before(frame, row) for frame, row in zip(frames, plan, strict=True)}
     out.mkdir(parents=True, exist_ok=True)
-    with night_log(out / "bmp_astro.log") as log:
+    with locked(out), night_log(out / LOG_NAME) as log:
         log.info("reducing %s into %s: %d files", raw, out, len(frames))
         write_table(plan, out / "plan.ecsv")
-        rows = zip(frames, plan, strict=True)
-        outcomes = {frame.path: _left_out(frame, row) for frame, row in rows}
-        lost: dict[str, str] = {}
-        for kind in KINDS:
-            own = {"combine": _of_kind(kind, combine), "gates": _of_kind(kind, gates)}
-            made = build_masters(kind, plan, out, lost, {**for_masters, **own})
-            outcomes.update(made)
-        outcomes.update(reduce_lights(plan, out, pipe, lost, for_lights))
-        table = night_table(frames, outcomes)
-        _write_log(log, outcomes.values(), table)
-    write_table(table, out / "night.ecsv")
+        try:
+            lost: dict[str, str] = {}
+            for kind in KINDS:
+                own = {"combine": _of_kind(kind, combine), "gates": _of_kind(kind, gates)}
+                keywords = {**engine, **master_keywords(kwargs), **own}
+                for outcome in build_masters(kind, plan, out, lost, keywords):
+                    outcomes[outcome.in_name] = outcome
+            keywords = {**engine, "executor": executor, **kwargs}
+            for outcome in reduce_lights(plan, out, pipe, lost, keywords):
+                outcomes[outcome.in_name] = outcome
+        except PipelineInterrupted as stop:
+            raise PipelineInterrupted(str(stop), night_table(frames, outcomes)) from stop
+        finally:
+            table = night_table(frames, outcomes)
+            write_table(table, out / "night.ecsv")
+            _write_log(log, outcomes.values(), table)
     return table
 
 
@@ -199,8 +213,10 @@ def _check_usable(frames: Sequence[Frame], raw: Raw) -> None:
     raise ValueError("\n".join([f"no file in {raw} can be used:", *lines]) + advice)
 
 
-def _left_out(frame: Frame, row: Row) -> Outcome:
-    """What a frame comes to that goes into no product."""
+def _before(frame: Frame, row: Row) -> Outcome:
+    """What a frame comes to as long as nothing was done with it."""
+    if row["product"]:
+        return Outcome(in_name=frame.path, status="not_run")
     message = frame.message if frame.message else str(row["message"])
     if not frame.readable or (frame.kind == "light" and not frame.message):
         return failed(frame.path, message)

@@ -339,7 +339,7 @@ def test_pipe_makes_a_master_of_each_list(expose, tmp_path):
     pipe = MasterPipe(kind="bias", outdir=tmp_path, num_processes=1)
     pout = pipe.pipeline(
         [first, [*second, str(broken)]],
-        groups={
+        file_keywords={
             first[0]: {"outname": "one.fits"},
             second[0]: {"outname": "two.fits", "combine": PLAIN_MEDIAN},
         },

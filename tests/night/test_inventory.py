@@ -45,7 +45,7 @@ def test_a_file_that_cannot_be_read_says_why(raw):
     table = inventory(raw)
     row = table[[name.endswith("notes.fits") for name in table["in_name"]]][0]
     assert row["frame_type"] == ""
-    assert "is not a FITS file" in row["message"]
+    assert row["message"].startswith("not a FITS file")
 
 
 def test_it_survives_ecsv(raw, tmp_path):
@@ -108,6 +108,7 @@ def test_a_file_without_permission_has_a_row(raw, tmp_path):
     code = (
         "import os, sys\n"
         "from bmp_astro import inventory\n"
+        "inventory(sys.argv[1])  # imports what root alone may read\n"
         "os.setgid(65534); os.setuid(65534)\n"
         "print(inventory(sys.argv[1])['message'][0])"
     )
