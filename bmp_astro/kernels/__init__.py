@@ -1,7 +1,11 @@
-"""The hot loops: arrays in, arrays out."""
+"""The hot loops: arrays in, arrays out; compiled where there was a compiler, else in numpy.
+
+`implementation` says which: ``"C"`` or ``"numpy"``.
+"""
 
 from bmp_astro.kernels.calibrate import Bits, Calibrated, calibrate
 from bmp_astro.kernels.combine import Combined, combine
+from bmp_astro.kernels.compiled import implementation
 from bmp_astro.kernels.noise import Noise, pooled_noise
 
 __all__ = [
@@ -11,5 +15,6 @@ __all__ = [
     "Noise",
     "calibrate",
     "combine",
+    "implementation",
     "pooled_noise",
 ]

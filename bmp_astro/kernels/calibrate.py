@@ -1,4 +1,4 @@
-"""The arithmetic that turns a raw frame into a calibrated one: one pass, in bands of rows."""
+"""The arithmetic that turns a raw frame into a calibrated one, in one pass."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,7 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-TILE_PIXELS = 1 << 17  # half a MiB of float32: a band's temporaries stay in a core's own cache
+from bmp_astro.kernels import calibrate_numpy
+from bmp_astro.kernels.calibrate_numpy import Planes, Rules, Terms
+from bmp_astro.kernels.compiled import module
+
+_calibrate = calibrate_numpy.calibrate if module is None else module.calibrate
+_EXACT_SINGLE = 2**23
 
 
 class Bits(NamedTuple):
@@ -23,34 +28,6 @@ class Calibrated(NamedTuple):
     data: np.ndarray
     variance: np.ndarray | None
     flags: np.ndarray | None
-
-
-class _Terms(NamedTuple):
-    """The terms of the equation, each None, a number, or an array that broadcasts to the raw."""
-
-    level: ArrayLike | None
-    level_variance: ArrayLike | None
-    bias: ArrayLike | None
-    bias_variance: ArrayLike | None
-    dark: ArrayLike | None
-    dark_variance: ArrayLike | None
-    gain: ArrayLike | None
-    read_noise: ArrayLike | None
-    flat: ArrayLike | None
-    flat_variance: ArrayLike | None
-    variance: ArrayLike | None
-    saturation: ArrayLike | None
-
-
-class _Rules(NamedTuple):
-    """The choices that hold for every pixel alike."""
-
-    dark_scale: float
-    shared_bias: bool
-    linearity: Sequence[float] | None
-    flat_min: float
-    apply_gain: bool
-    bits: Bits
 
 
 def calibrate(
@@ -75,6 +52,9 @@ def calibrate(
     flags: np.ndarray | None = None,
     saturation: ArrayLike | None = None,
     bits: Bits | None = None,
+    bscale: float = 1.0,
+    bzero: float = 0.0,
+    out: Calibrated | None = None,
 ) -> Calibrated:
     r"""Calibrate a frame, or any band of rows of one; every term may be absent.
 
@@ -94,8 +74,8 @@ def calibrate(
     Parameters
     ----------
     raw : `~numpy.ndarray`
-        The pixels, adu, ``(ny, nx)``, of any dtype and byte order. Neither this nor any other
-        input is changed.
+        The pixels, adu, ``(ny, nx)``, of any integer or floating dtype, byte order and strides.
+        Neither this nor any other input is changed.
     level, level_variance : array-like, optional
         Overscan level, adu, and its variance: a number, ``(ny, 1)``, ``(1, nx)`` or ``(ny, nx)``.
     bias, bias_variance : array-like, optional
@@ -130,6 +110,11 @@ def calibrate(
     bits : `Bits`, optional
         The bits to set. Without it nothing is flagged, and values that are not finite stay.
         With it they become 0 (and so does their variance) and get the bit ``no_data``.
+    bscale, bzero : float
+        The value of a pixel is ``bscale * raw + bzero``: for what a FITS file stores.
+    out : `Calibrated`, optional
+        Arrays to fill, of the shape and dtypes that are returned, in whose rows neighbors are
+        contiguous. They share no memory with an input.
 
     Returns
     -------
@@ -142,11 +127,15 @@ def calibrate(
     ------
     ValueError
         When a term has a shape that does not fit, or terms contradict each other.
+    TypeError
+        When the raw values are not real numbers.
 
     Notes
     -----
     The variance of a CCD's pixel: Howell (2006), *Handbook of CCD Astronomy*, section 4.4; the
-    polynomial: IRAF's ``irlincor``.
+    polynomial: IRAF's ``irlincor``. Every operation is in float32; the module
+    `bmp_astro.kernels.calibrate_numpy` states their order, to which the result is reproducible
+    bit by bit, whether compiled or not.
 
     Examples
     --------
@@ -160,48 +149,87 @@ def calibrate(
     >>> np.sqrt(result.variance[0, 0])  # of 2000 electron and a read noise of 10
     np.float32(45.825756)
     """
-    raw = np.asarray(raw)
-    if raw.ndim != 2:
-        raise ValueError(f"a frame has two axes (ny, nx), but this one has shape {raw.shape}")
+    raw = _raw(raw)
     if read_noise is not None and (variance is not None or gain is None):
         raise ValueError(
             "read_noise makes the variance from the signal: it needs a gain, and no variance"
         )
-    terms = _Terms(
-        level=level,
-        level_variance=level_variance,
-        bias=bias,
-        bias_variance=bias_variance,
-        dark=dark,
-        dark_variance=dark_variance,
-        gain=gain,
-        read_noise=read_noise,
-        flat=flat,
-        flat_variance=flat_variance,
-        variance=variance,
-        saturation=saturation,
-    )
-    terms = _Terms(*(_fitting(n, t, raw.shape) for n, t in zip(_Terms._fields, terms, strict=True)))
+    wide = _is_wide(raw.dtype, bscale, bzero)
     bits_to_set = Bits() if bits is None else bits
-    rules = _Rules(dark_scale, shared_bias, linearity, flat_min, apply_gain, bits_to_set)
-    with_variance = variance is not None or read_noise is not None
-    data = np.empty(raw.shape, np.float32)
-    out_variance = np.empty(raw.shape, np.float32) if with_variance else None
-    out_flags = _first_flags(flags, raw.shape, wanted=bits is not None)
-    # errstate belongs to the thread; what is not finite is looked for, not warned of
+    shared = shared_bias and dark_variance is not None
+    bias_share = (bias is not None) - (2 * dark_scale if shared else 0)
+    dark_share = dark_scale**2
+    planes = {
+        "level": level,
+        "level_variance": level_variance,
+        "bias": bias,
+        "bias_variance": bias_variance if bias_share != 0 else None,
+        "dark": dark,
+        "dark_variance": dark_variance if dark_share != 0 else None,
+        "gain": gain,
+        "read_noise": read_noise,
+        "flat": flat,
+        "flat_variance": flat_variance,
+        "variance": variance,
+    }
     with np.errstate(all="ignore"):
-        for band in _bands(raw.shape):
-            tile = Calibrated(
-                *(None if a is None else a[band] for a in (data, out_variance, out_flags))
-            )
-            _calibrate_tile(raw[band], _rows(terms, band), rules, tile)
-            if bits is not None:
-                _flag_not_finite(tile, bits.no_data)
-    return Calibrated(data, out_variance, out_flags)
+        terms = Terms(
+            **{name: _fitting(name, term, raw.shape) for name, term in planes.items()},
+            saturation=_saturation(saturation if bits_to_set.saturated else None, raw.shape, wide),
+            flags=_flags(flags, raw.shape),
+        )
+        coefficients = None if linearity is None else _coefficients(linearity)
+    rules = Rules(
+        wide,
+        bscale,
+        bzero,
+        bias_share,
+        dark_scale,
+        dark_share,
+        shared,
+        coefficients,
+        flat_min,
+        apply_gain and gain is not None,
+        *bits_to_set,
+        bits is not None,
+    )
+    result = _outputs(
+        out,
+        raw.shape,
+        with_variance=variance is not None or read_noise is not None,
+        with_flags=flags is not None or bits is not None,
+    )
+    if out is not None:
+        _check_apart(result, [raw, *terms])
+    _calibrate(raw, terms, rules, Planes(*result))
+    return result
+
+
+def _raw(raw: np.ndarray) -> np.ndarray:
+    """Return a frame of aligned numbers, of a dtype that the kernels load."""
+    raw = np.asarray(raw)
+    if raw.ndim != 2:
+        raise ValueError(f"a frame has two axes (ny, nx), but this one has shape {raw.shape}")
+    if raw.dtype.kind not in "buif":
+        raise TypeError(f"a frame holds real numbers, but this one has dtype {raw.dtype}")
+    if raw.dtype.kind == "b":
+        raw = raw.view(np.uint8)
+    elif raw.dtype.kind == "f" and raw.dtype.itemsize not in (4, 8):
+        raw = raw.astype(np.float32 if raw.dtype.itemsize < 4 else np.float64)
+    return np.require(raw, requirements="A")
+
+
+def _is_wide(dtype: np.dtype, bscale: float, bzero: float) -> bool:
+    """Return whether float32 cannot hold every value of a frame exactly."""
+    if not np.can_cast(dtype, np.float32) or bscale != 1:
+        return True
+    return bzero != 0 and (
+        dtype.kind == "f" or abs(bzero) >= _EXACT_SINGLE or not float(bzero).is_integer()
+    )
 
 
 def _fitting(name: str, term: ArrayLike | None, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Return the term as an array of two dimensions that broadcasts to the frame."""
+    """Return the term as a float32 array of two axes that broadcasts to the frame."""
     if term is None:
         return None
     array = np.asarray(term)
@@ -209,135 +237,61 @@ def _fitting(name: str, term: ArrayLike | None, shape: tuple[int, ...]) -> np.nd
         have not in (1, want) for have, want in zip(array.shape[::-1], shape[::-1], strict=False)
     ):
         raise ValueError(f"{name} has shape {array.shape} but the frame has {shape} (ny, nx)")
-    return np.atleast_2d(array)
+    return np.atleast_2d(np.require(array, np.float32, "A"))
 
 
-def _first_flags(
-    flags: np.ndarray | None, shape: tuple[int, ...], *, wanted: bool
-) -> np.ndarray | None:
-    """Return the flags that the result starts with: a copy, zeros, or None."""
+def _saturation(level: ArrayLike | None, shape: tuple[int, ...], wide: bool) -> np.ndarray | None:
+    """Return the least value that is saturated, in the precision in which pixels are compared."""
+    if level is None:
+        return None
+    exact = np.asarray(level, dtype=float)
+    single = _fitting("saturation", exact, shape)
+    if wide:
+        return np.require(np.atleast_2d(exact), requirements="A")
+    return np.where(single < exact, np.nextafter(single, np.float32(np.inf)), single)
+
+
+def _coefficients(linearity: Sequence[float]) -> np.ndarray:
+    """Return the coefficients in float32."""
+    coefficients = np.array(linearity, dtype=np.float32)
+    if coefficients.ndim != 1 or coefficients.size == 0:
+        raise ValueError(f"linearity={linearity!r}: expected coefficients c0, c1, ...")
+    return coefficients
+
+
+def _flags(flags: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return the flags that the result starts with."""
     if flags is None:
-        return np.zeros(shape, np.uint8) if wanted else None
+        return None
     if np.shape(flags) != shape:
         raise ValueError(f"flags have shape {np.shape(flags)} but the frame has {shape} (ny, nx)")
-    return np.array(flags, dtype=np.uint8)
+    return np.asarray(flags, dtype=np.uint8)
 
 
-def _bands(shape: tuple[int, ...]) -> list[slice]:
-    """Return slices of rows, as many as a tile holds."""
-    ny, nx = shape
-    rows = max(1, TILE_PIXELS // max(nx, 1))
-    return [slice(start, min(start + rows, ny)) for start in range(0, ny, rows)]
+def _outputs(
+    out: Calibrated | None, shape: tuple[int, ...], *, with_variance: bool, with_flags: bool
+) -> Calibrated:
+    """Return the arrays to fill: new ones, or those that are given."""
+    wanted = {
+        "data": np.float32,
+        "variance": np.float32 if with_variance else None,
+        "flags": np.uint8 if with_flags else None,
+    }
+    if out is None:
+        return Calibrated(*(None if d is None else np.empty(shape, d) for d in wanted.values()))
+    for array, (name, dtype) in zip(out, wanted.items(), strict=True):
+        have = None if array is None else (array.shape, array.dtype)
+        want = None if dtype is None else (shape, np.dtype(dtype))
+        if have != want:
+            raise ValueError(f"out.{name} is {have}: expected {want}")
+    return out
 
 
-def _rows(terms: _Terms, band: slice) -> _Terms:
-    """Return the part of each term that belongs to a band of rows."""
-    return _Terms(*(t if t is None or len(t) == 1 else t[band] for t in terms))
-
-
-def _calibrate_tile(raw: np.ndarray, terms: _Terms, rules: _Rules, out: Calibrated) -> None:
-    """Calibrate one tile into the views `out`."""
-    signal = out.data
-    signal[...] = raw
-    if terms.saturation is not None and rules.bits.saturated:
-        # two bytes are exact in float32, which is the quicker to compare
-        exact = raw if raw.dtype.itemsize > 2 else signal
-        _set_bit(out.flags, exact >= terms.saturation, rules.bits.saturated)
-    for pedestal in (terms.level, terms.bias):
-        if pedestal is not None:
-            signal -= _single(pedestal)
-    if rules.linearity is not None:
-        signal *= _polynomial(rules.linearity, signal)
-    if out.variance is not None:
-        _set_variance(signal, terms, rules, out.variance)
-    if terms.dark is not None:
-        signal -= _times(terms.dark, rules.dark_scale)
-    _apply_gain_and_flat(terms, rules, out)
-
-
-def _single(values: ArrayLike) -> np.ndarray:
-    """Return native float32, copying only when it is something else."""
-    return np.asarray(values, dtype=np.float32)
-
-
-def _times(values: ArrayLike, factor: float) -> np.ndarray:
-    """Return the product in float32, without a copy where the factor is 1."""
-    return _single(values) if factor == 1 else _single(values) * np.float32(factor)
-
-
-def _polynomial(coefficients: Sequence[float], signal: np.ndarray) -> np.ndarray:
-    """Return c0 + c1 S + c2 S^2 ... by Horner's rule."""
-    value = np.full_like(signal, coefficients[-1])
-    for coefficient in reversed(coefficients[:-1]):
-        value *= signal
-        value += np.float32(coefficient)
-    return value
-
-
-def _set_variance(signal: np.ndarray, terms: _Terms, rules: _Rules, out: np.ndarray) -> None:
-    """Write into `out` the variance in adu2 after the dark; `signal` is the one before it."""
-    if terms.variance is not None:
-        out[...] = terms.variance
-    else:
-        np.maximum(signal, 0, out=out)
-        out *= _single(1 / terms.gain)
-        out += _single((terms.read_noise / terms.gain) ** 2)
-    scale = rules.dark_scale
-    shared = rules.shared_bias and terms.dark_variance is not None
-    bias_share = (terms.bias is not None) - (2 * scale if shared else 0)
-    parts = (
-        (terms.level_variance, 1),
-        (terms.bias_variance, bias_share),
-        (terms.dark_variance, scale**2),
-    )
-    for part, factor in parts:
-        if part is not None and factor != 0:
-            out += _times(part, factor)
-    if shared:  # the difference of two rounded terms
-        np.maximum(out, 0, out=out)
-
-
-def _apply_gain_and_flat(terms: _Terms, rules: _Rules, out: Calibrated) -> None:
-    """Multiply by gain / flat (by the gain alone where the flat is too low, which is flagged)."""
-    gain = terms.gain if terms.gain is not None and rules.apply_gain else None
-    if gain is None and terms.flat is None:
-        return
-    gain = _single(1.0 if gain is None else gain)
-    factor, low = gain, None
-    if terms.flat is not None:
-        flat = _single(terms.flat)
-        low = ~(flat >= rules.flat_min)
-        if low.any():
-            flat = np.where(low, np.float32(1), flat)
-        factor = gain / flat
-        _set_bit(out.flags, low, rules.bits.low_flat)
-    out.data[...] *= factor
-    if out.variance is None:
-        return
-    if low is not None and terms.flat_variance is not None:
-        flat_part = out.data * out.data
-        flat_part *= _single(terms.flat_variance)
-        flat_part *= 1 / gain**2  # the factor, squared, brings it back
-        flat_part[low] = 0
-        out.variance[...] += flat_part
-    out.variance[...] *= factor
-    out.variance[...] *= factor
-
-
-def _set_bit(flags: np.ndarray | None, where: np.ndarray, bit: int) -> None:
-    """Set a bit in the (few) pixels where it applies."""
-    if bit and where.any():
-        flags[where] |= np.uint8(bit)
-
-
-def _flag_not_finite(tile: Calibrated, no_data: int) -> None:
-    """Replace what is not finite by 0, and flag it."""
-    planes = [tile.data] if tile.variance is None else [tile.data, tile.variance]
-    finite = np.isfinite(planes[0])
-    for plane in planes[1:]:
-        finite &= np.isfinite(plane)
-    if finite.all():
-        return
-    for plane in planes:
-        plane[~finite] = 0
-    tile.flags[~finite] |= np.uint8(no_data)
+def _check_apart(out: Calibrated, inputs: Sequence[np.ndarray | None]) -> None:
+    """Raise ValueError where an output shares memory with an input or another output."""
+    outputs = [plane for plane in out if plane is not None]
+    others = [plane for plane in inputs if plane is not None]
+    for plane in outputs:
+        if any(np.may_share_memory(plane, other) for other in others):
+            raise ValueError("out shares memory with an input or with another output")
+        others.append(plane)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bmp_astro.kernels.calibrate import TILE_PIXELS, Bits, calibrate
+from bmp_astro.kernels.calibrate import Bits, calibrate
+from bmp_astro.kernels.calibrate_numpy import TILE_PIXELS
 
 BITS = Bits(saturated=2, low_flat=4, no_data=32)
 SHAPE = (40, 30)

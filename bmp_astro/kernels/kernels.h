@@ -1,0 +1,81 @@
+/* What the kernels share: strided planes of pixels, and how rows of them are loaded.
+ *
+ * Nothing here knows Python: `_kernels.c` checks every argument, and then calls with the
+ * interpreter's lock released.
+ */
+#ifndef BMP_ASTRO_KERNELS_H
+#define BMP_ASTRO_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One build serves every x86-64: the loader picks the widest vectors that the processor has.
+ * The sanitizers cannot run before the loader has finished, so they get the plain functions. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__) \
+    && !defined(__SANITIZE_ADDRESS__)
+#define VECTORIZED __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define VECTORIZED
+#endif
+
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
+
+enum { SEGMENT = 512 }; /* pixels of a row that are worked on at a time */
+
+typedef enum { U8, I8, U16, I16, U32, I32, U64, I64, F32, F64 } element;
+
+/* A plane (ny, nx) in memory; a step is 0 along an axis where one value serves all. */
+typedef struct {
+    const char *start; /* NULL when the plane is absent */
+    ptrdiff_t row_step, step;
+    element type;
+    int swapped;
+} plane;
+
+typedef struct {
+    char *start; /* NULL when the plane is absent; neighbors in a row are contiguous */
+    ptrdiff_t row_step;
+} target;
+
+INLINE const char *at(const plane *p, ptrdiff_t y, ptrdiff_t x)
+{
+    return p->start + y * p->row_step + x * p->step;
+}
+
+/* The larger value, or NaN where either is NaN, like numpy's. */
+#define MAXIMUM(a, b) ((a) >= (b) || (a) != (a) ? (a) : (b))
+
+/* Convert n elements to float, which must hold their type exactly, or to double. */
+void load_floats(const plane *p, ptrdiff_t y, ptrdiff_t x, size_t n, float *restrict to);
+void load_doubles(const plane *p, ptrdiff_t y, ptrdiff_t x, size_t n, double *restrict to);
+
+/* calibrate.c */
+typedef enum {
+    LEVEL, LEVEL_VARIANCE, BIAS, BIAS_VARIANCE, DARK, DARK_VARIANCE, GAIN, READ_NOISE,
+    FLAT, FLAT_VARIANCE, VARIANCE, SATURATION, FLAGS, N_TERMS
+} term;
+
+typedef struct {
+    ptrdiff_t ny, nx;
+    plane raw;
+    plane terms[N_TERMS];
+    int wide; /* the raw values need double */
+    double bscale, bzero;
+    float bias_share, dark_scale, dark_share;
+    int floored; /* the variance is a difference, which rounding could make negative */
+    const float *linearity;
+    ptrdiff_t n_linearity; /* 0: none */
+    float flat_min;
+    int apply_gain;
+    uint8_t saturated, low_flat, no_data;
+    int clean; /* what is not finite becomes 0 and is flagged */
+    target data, variance, flags;
+} calibration;
+
+void calibrate_frame(const calibration *c);
+
+#endif

@@ -1,0 +1,17 @@
+"""The compiled kernels, which setup.cfg cannot declare; everything else is there."""
+
+import os
+
+from setuptools import Extension, setup
+
+required = os.environ.get("BMP_ASTRO_REQUIRE_C") == "1"
+flags = ["-O3", "-ffp-contract=off", "-std=c11"]
+kernels = Extension(
+    "bmp_astro.kernels._kernels",
+    [f"bmp_astro/kernels/{name}.c" for name in ("_kernels", "load", "calibrate")],
+    depends=["bmp_astro/kernels/kernels.h"],
+    extra_compile_args=flags + (["-Wall", "-Wextra", "-Werror"] if required else []),
+    py_limited_api=True,
+    optional=not required,
+)
+setup(ext_modules=[kernels], options={"bdist_wheel": {"py_limited_api": "cp311"}})
