@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
+STOPPED = 130  # what a shell tells of a command that Ctrl-C ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,12 +20,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 all done; 1 some rows failed; 2 nothing could be done.
+        0 all done; 1 some rows failed; 2 nothing could be done; 130 stopped by Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
-    except (ImportError, OSError, ValueError) as error:
+    except KeyboardInterrupt as stop:
+        print(f"bmp-astro: {stop}; the same command goes on from here", file=sys.stderr)
+        return STOPPED
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
         print(f"bmp-astro: {error}", file=sys.stderr)
         return NOTHING_DONE
 
