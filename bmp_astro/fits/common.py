@@ -107,7 +107,8 @@ KEYWORDS: dict[str, Keyword | tuple[Keyword, ...]] = {
     ),
     "gain_setting": (
         Keyword("GAINSET", kind=float),
-        Keyword("GAIN", kind=float, beside="EGAIN"),
+        # where GAIN was set to 1 with the pixels in electron, it is no setting
+        Keyword("GAIN", kind=float, beside="EGAIN", unless=("RAWGAIN",)),
         Keyword("GAIN", kind=float, valid=(_LARGEST_GAIN, 1e9)),
     ),
     "offset": Keyword("OFFSET", "BLKLEVEL", kind=float),

@@ -116,6 +116,9 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
             wrong = set(getattr(self, name).values()) - {*KINDS, ""}
             if wrong:
                 raise ValueError(f"{name} says {sorted(wrong)} but must say one of {KINDS}")
+        wrong = set(self.match) - set(KINDS)
+        if wrong:
+            raise ValueError(f"match says {sorted(wrong)} but must say one of {KINDS}")
         clash = set(self.keys) & set(FACTS)
         if clash:
             raise ValueError(f"keys {sorted(clash)} are facts: give them as {name_list(clash)}=")

@@ -70,6 +70,34 @@ def test_planes_that_others_wrote(tmp_path):
     np.testing.assert_array_equal(ours.flags, [[0, 0], [0, 1]])
 
 
+def test_inverse_variance_and_a_mask_of_floats(tmp_path):
+    ones = np.ones((2, 2), np.float32)
+    inverse = fits.ImageHDU(ones * 0.25, fits.Header({"UTYPE": "InverseVariance"}), name="UNCERT")
+    mask = fits.ImageHDU(np.array([[0, 1.5], [0, 0]], np.float32), name="MASK")
+    fits.HDUList([fits.PrimaryHDU(ones), inverse, mask]).writeto(tmp_path / "a.fits")
+    ccd = read_frame(tmp_path / "a.fits")
+    np.testing.assert_allclose(ccd.uncertainty.array, 2.0)
+    np.testing.assert_array_equal(ccd.flags, [[0, 1], [0, 0]])
+
+
+def test_a_mask_of_wide_integers_never_loses_a_masked_pixel(tmp_path):
+    mask = fits.ImageHDU(np.array([[0, 256], [3, 257]], np.int32), name="MASK")
+    fits.HDUList([fits.PrimaryHDU(np.ones((2, 2), np.float32)), mask]).writeto(tmp_path / "a.fits")
+    np.testing.assert_array_equal(read_frame(tmp_path / "a.fits").flags, [[0, 1], [3, 1]])
+
+
+def test_reading_and_writing_in_threads(tmp_path, image):
+    suffixes = [".fits", ".fits.gz", ".fits.fz"] * 8
+
+    def trip(number, suffix):
+        path = write_frame(image, tmp_path / f"{number}{suffix}", checksum=True)
+        again = read_frame(path)
+        return np.array_equal(again.data, image.data) and np.array_equal(again.flags, image.flags)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(trip, range(len(suffixes)), suffixes))
+
+
 def test_planes_of_another_shape_are_not_planes(tmp_path):
     mask = fits.ImageHDU(np.ones((3, 3), np.uint8), name="MASK")
     hdus = fits.HDUList([fits.PrimaryHDU(np.ones((2, 2), np.float32)), mask])

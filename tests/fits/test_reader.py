@@ -235,6 +235,20 @@ def test_extensions_by_number_name_and_version(tmp_path):
         read_frame(path, hdu=7)
 
 
+def test_a_damaged_extension_does_not_cost_the_image(tmp_path, caplog):
+    path = write(tmp_path / "mef.fits", fits.PrimaryHDU(np.ones((3, 4), np.int16)), fits.ImageHDU())
+    path.write_bytes(path.read_bytes().replace(b"PCOUNT  = ", b"PCOUNT  = x"))
+    assert read_frame(path).shape == (3, 4)
+    assert "what follows unit 0 is ignored" in caplog.text
+
+
+def test_an_extension_that_does_not_inherit(tmp_path):
+    primary, image = fits.PrimaryHDU(), fits.ImageHDU(np.ones((3, 4), np.int16))
+    primary.header["OBJECT"], image.header["INHERIT"] = "M 1", False
+    path = write(tmp_path / "mef.fits", primary, image)
+    assert "OBJECT" not in read_header(path).header
+
+
 def test_a_mosaics_primary_does_not_place_its_extensions(tmp_path):
     primary = fits.PrimaryHDU()
     primary.header.update({"TRIMSEC": "[1:4,1:4]", "CRPIX1": 2.0, "OBJECT": "M 1"})
