@@ -165,7 +165,7 @@ def test_mistakes_are_named():
         Instrument("x", wcs_frame="sky")
     with pytest.raises(ValueError, match="frame_types"):
         Instrument("x", frame_types={"object": "science"})
-    with pytest.raises(ValueError, match="match says .'lihgt'"):
+    with pytest.raises(ValueError, match=r"match says .'lihgt'"):
         Instrument("x", match={"lihgt": {"filter": None}})
     with pytest.raises(ValueError, match="keys"):
         Instrument("x", keys={"gain": Keyword("GAIN")})
