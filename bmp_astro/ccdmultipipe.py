@@ -57,7 +57,7 @@ class CCDMultiPipe(BigMultiPipe):
     ...                         post_process_list=[header_to_meta], outdir=folder,
     ...                         header_keys=["OBJECT", ("EXPTIME", "s")], executor="serial")
     ...     table = pipe.pipeline(lights)
-    >>> list(table["status"])
+    >>> table["status"].tolist()
     ['done', 'done']
     >>> table["EXPTIME"].unit
     Unit("s")

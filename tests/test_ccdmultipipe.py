@@ -111,7 +111,7 @@ def test_an_outname_that_was_given_is_kept(lights, tmp_path):
     )
     table = pipe.pipeline(lights[:2])
     assert [Path(name).name for name in table["outname"]] == [
-        "cluster-R-002_bmp.fit",
+        "cluster-V-001_bmp.fit",
         "mine.fits.gz",
     ]
 

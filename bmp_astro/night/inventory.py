@@ -87,7 +87,7 @@ def inventory(raw: Raw, *, instrument: Spec = None) -> Table:
     >>> with TemporaryDirectory() as folder:
     ...     night = simulate_night(folder, shape=(32, 48), bad_files=False)
     ...     table = inventory(folder)
-    >>> sorted(set(table["frame_type"]))
+    >>> sorted(set(table["frame_type"].tolist()))
     ['bias', 'dark', 'flat', 'light']
     """
     return as_table(survey(raw, instrument=instrument))

@@ -13,8 +13,10 @@ from astropy.table import Table
 from ..core import Outcome
 from ..masters import MasterPipe, build_master
 from .names import MASTERS
-from .plan import KINDS, master_path
+from .plan import master_path
 from .rows import failed
+
+_USED = ("bias", "dark")  # what goes into other masters
 
 # Control keywords of the lights that hold for the frames of the masters as well.
 _SHARED = frozenset(signature(build_master).parameters) - {"combine"}
@@ -50,7 +52,7 @@ def build_masters(
     products, single = {}, {}
     for product, rows in _by_product(plan, kind):
         names = [str(name) for name in rows["in_name"]]
-        wanted = {f"master_{other}": str(rows[f"master_{other}"][0]) for other in KINDS}
+        wanted = {f"master_{other}": str(rows[f"master_{other}"][0]) for other in _USED}
         missing = [f"{master}: {lost[master]}" for master in wanted.values() if master in lost]
         if missing:
             lost[product] = f"a master could not be made: {'; '.join(missing)}"

@@ -91,7 +91,7 @@ def plan_night(
     >>> with TemporaryDirectory() as folder:
     ...     night = simulate_night(folder, shape=(32, 48), filters=("V",), bad_files=False)
     ...     plan = plan_night(folder)
-    >>> sorted(name for name in set(plan["product"]) if name.startswith("masters"))
+    >>> sorted(name for name in set(plan["product"].tolist()) if name.startswith("masters"))
     ['masters/master_bias.fits', 'masters/master_dark_120s.fits', 'masters/master_flat_V.fits']
     """
     frames = survey(raw, instrument=instrument)
