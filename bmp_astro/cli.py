@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_reduce(commands)
     _add_look(commands, "inventory", "what is there, as a table", _inventory)
-    _add_look(commands, "plan", "what would be done with it", _plan)
+    _add_choice(_add_look(commands, "plan", "what would be done with it, and why", _plan))
     _add_combine(commands)
     report = _add(commands, "report", "make the page of a reduced night again", _report)
     report.add_argument("outdir", metavar="OUT", help="the directory of a reduced night")
@@ -88,20 +88,51 @@ def _add_reduce(commands: Any) -> None:
     parser = _add_look(commands, "reduce", "reduce a night", _reduce)
     add = parser.add_argument
     add("--outdir", metavar="OUT", required=True, help="where the products go")
-    add("--masters", metavar="PATH", nargs="+", help="existing masters, or directories of them")
+    _add_choice(parser)
     add("--plan", metavar="FILE", help="a plan.ecsv to follow, edited or not")
-    add(
-        "--require",
-        metavar="KINDS",
-        default="bias,flat",
-        help="masters without which a light is not reduced, with commas (%(default)s)",
-    )
     add("--executor", default="auto", help="auto, process, thread or serial (%(default)s)")
     add("--num-processes", type=int, metavar="N", help="at most so many at a time")
     add("--mem-available", type=_bytes, metavar="SIZE", help="memory to use, such as 4G")
     add("--no-resume", action="store_true", help="do not build on an earlier run")
     add("--overwrite", action="store_true", help="make every product again")
     _add_progress(parser)
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    """How masters are chosen: the same for the plan and for what is made by it."""
+    add = parser.add_argument
+    add("--masters", metavar="PATH", nargs="+", help="existing masters, or directories of them")
+    add(
+        "--set",
+        metavar="KIND=FILE",
+        action="append",
+        default=[],
+        type=_assignment,
+        help="a master that all lights are to use, such as dark=dark.fits",
+    )
+    add(
+        "--require",
+        metavar="KINDS",
+        default="bias,flat",
+        help="masters without which a light is not reduced, with commas (%(default)s)",
+    )
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    """KIND=FILE as a pair."""
+    kind, sign, path = text.partition("=")
+    if kind not in ("bias", "dark", "flat") or not sign or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not bias=FILE, dark=FILE or flat=FILE")
+    return kind, path
+
+
+def _choice(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "instrument": options.instrument,
+        "masters": options.masters,
+        "use": dict(options.set),
+        "require": [kind for kind in options.require.split(",") if kind],
+    }
 
 
 def _add_progress(parser: argparse.ArgumentParser) -> None:
@@ -150,10 +181,8 @@ def _reduce(options: argparse.Namespace) -> int:
     table = reduce_night(
         options.raw,
         options.outdir,
-        instrument=options.instrument,
-        masters=options.masters,
+        **_choice(options),
         plan=options.plan,
-        require=[kind for kind in options.require.split(",") if kind],
         executor=options.executor,
         num_processes=options.num_processes,
         mem_available=options.mem_available,
@@ -202,8 +231,16 @@ def _inventory(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace) -> int:
     from .night import plan_night
 
-    table = plan_night(options.raw, instrument=options.instrument)
-    _print_table(table)
+    table = plan_night(options.raw, **_choice(options))
+    _print_table(table["in_name", "frame_type", "product"])
+    print()
+    told = set()
+    for row in table:
+        what = row["in_name"] if row["frame_type"] == "light" else row["product"]
+        reasons = " ".join(filter(None, [row["why"] and f"{row['why']}.", row["message"]]))
+        if reasons and (what, reasons) not in told:
+            told.add((what, reasons))
+            print(f"{what if what else row['in_name']}: {reasons}")
     return DONE if any(table["product"] != "") else NOTHING_DONE
 
 

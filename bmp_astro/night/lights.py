@@ -11,7 +11,8 @@ from astropy.table import Table
 from ..ccdmultipipe import CalibrationPipe
 from ..core import Outcome, assure_list
 from .names import LIGHTS
-from .plan import KINDS, master_path
+from .plan import KINDS
+from .planfile import master_path
 from .rows import failed
 
 # Cards of a product that become columns of the table.

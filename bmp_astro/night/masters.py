@@ -13,7 +13,7 @@ from astropy.table import Table
 from ..core import Outcome
 from ..masters import MasterPipe, build_master
 from .names import MASTERS
-from .plan import master_path
+from .planfile import master_path
 from .rows import failed
 
 _USED = ("bias", "dark")  # what goes into other masters

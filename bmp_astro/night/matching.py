@@ -177,30 +177,6 @@ def when(facts: Mapping[str, Any]) -> float | None:
     return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
 
 
-def best(frame: Frame, candidates: Sequence[Candidate], kind: str) -> tuple[list[Candidate], str]:
-    """The candidates that fit a frame, the best first, and in words why the others do not.
-
-    Masters of the same night come before borrowed ones, then the nearest in time.
-    """
-    rules = rules_for(kind, frame)
-    fitting, refused = [], []
-    for candidate in candidates:
-        if candidate.kind != kind:
-            continue
-        reasons = differences(frame.facts, candidate.facts, rules)
-        if reasons:
-            refused.append(f"{candidate.name}: {', '.join(reasons)}")
-        else:
-            fitting.append(candidate)
-    fitting.sort(key=lambda candidate: (not candidate.own, _age(frame, candidate)))
-    return fitting, "; ".join(refused)
-
-
-def _age(frame: Frame, candidate: Candidate) -> float:
-    mine, other = when(frame.facts), when(candidate.facts)
-    return math.inf if mine is None or other is None else abs(mine - other)
-
-
 def show(value: Any) -> str:
     """A fact as an observer would write it."""
     if isinstance(value, u.Quantity):

@@ -1,10 +1,8 @@
 """What would be done with a night: which frames make which product, with which masters."""
 
 import os
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,18 +11,16 @@ from astropy.table import Row, Table
 from ..core.table import column
 from ..fits import find_instrument
 from ..masters import find_masters
+from .choosing import Choice, choose, choose_dark, choose_for_light, given, names_of
 from .inventory import Frame, Raw, Spec, as_table, survey
 from .matching import (
     Candidate,
     as_one,
-    best,
     exposures_of,
     group,
-    same_exposure,
-    seconds_of,
     shared_facts,
 )
-from .names import LIGHTS, MASTERS, light_names, master_name, unique
+from .names import light_names, master_name, unique
 
 Masters = str | os.PathLike | Iterable[str | os.PathLike]
 Select = Callable[[Row], bool] | Mapping[str, Any]
@@ -43,6 +39,7 @@ class Entry:
     product: str = ""
     masters: dict[str, str] = field(default_factory=dict)
     message: str = ""
+    why: str = ""
 
 
 def plan_night(
@@ -52,6 +49,7 @@ def plan_night(
     masters: Masters | None = None,
     select: Select | None = None,
     require: Collection[str] = REQUIRED,
+    use: Mapping[str, str | os.PathLike] | None = None,
 ) -> Table:
     """Tell what `reduce_night` would do, without touching a pixel.
 
@@ -69,14 +67,17 @@ def plan_night(
     require : collection of str
         The kinds of master without which a light frame is not reduced. A dark that is missing is
         reported, and the light reduced without it, unless it is named here.
+    use : mapping of str to path, optional
+        Masters that all lights are to use whatever their facts: ``{"dark": "dark.fits"}``.
 
     Returns
     -------
     `~astropy.table.Table`
         One row for each file: ``in_name``, ``frame_type``, ``product`` (inside the output
         directory; ``""`` for a file that is left out), ``master_bias``, ``master_dark``,
-        ``master_flat`` (a product, or an existing file) and ``message``. It may be edited and
-        given back to `reduce_night`.
+        ``master_flat`` (a product, or an existing file), ``message`` (what is wrong or missing)
+        and ``why`` (each choice with its reasons: how far away in time, what else would have
+        done, what was refused). It may be edited and given back to `reduce_night`.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def plan_night(
     ['masters/master_bias.fits', 'masters/master_dark_120s.fits', 'masters/master_flat_V.fits']
     """
     frames = survey(raw, instrument=instrument)
-    return make_plan(frames, masters=masters, select=select, require=require)
+    return make_plan(frames, masters=masters, select=select, require=require, use=use)
 
 
 def make_plan(
@@ -104,6 +105,7 @@ def make_plan(
     masters: Masters | None = None,
     select: Select | None = None,
     require: Collection[str] = REQUIRED,
+    use: Mapping[str, str | os.PathLike] | None = None,
 ) -> Table:
     """The plan for frames that have been surveyed; see `plan_night`."""
     unknown = sorted(set(require) - set(KINDS))
@@ -118,8 +120,9 @@ def make_plan(
         for members in group([frame for frame in usable if frame.kind == kind], kind):
             made.append(_plan_master(kind, members, candidates, entries, taken))
         candidates = candidates + made
-    _plan_lights(_selected(frames, usable, select, entries), candidates, entries, require)
-    return _as_plan(list(entries.values()))
+    lights = _selected(frames, usable, select, entries)
+    _plan_lights(lights, candidates, entries, require, {} if use is None else _told(use))
+    return as_plan(list(entries.values()))
 
 
 def _plan_master(
@@ -130,57 +133,23 @@ def _plan_master(
     taken: set[str],
 ) -> Candidate:
     """Choose the masters that one new master needs, and enter its members."""
-    needs: dict[str, str] = {}
-    message = ""
     one, exposures = as_one(members), exposures_of(members)
+    choices = {}
     if kind in ("dark", "flat"):
-        bias, _ = best(one, candidates, "bias")
-        needs["bias"] = bias[0].name if bias else ""
+        choices["bias"] = choose("bias", one, candidates)
     if kind == "flat":
-        dark, message = choose_dark(one, candidates, exposures, has_bias=bool(needs["bias"]))
-        needs["dark"] = "" if dark is None else dark.name
-        if dark is not None and not dark.bias_removed:
-            needs["bias"] = ""
+        has_bias = choices["bias"].master is not None
+        dark = choices["dark"] = choose_dark(one, candidates, exposures, has_bias=has_bias)
+        if dark.master is not None and not dark.master.bias_removed:
+            del choices["bias"]
+    needs = names_of(choices)
     name = unique(master_name(kind, one), taken)
+    message = choices["dark"].missing if kind == "flat" else ""
+    why = ". ".join(choice.sentence for choice in choices.values())
     for frame in members:
-        entries[frame.path] = Entry(frame.path, kind, name, needs, message)
+        entries[frame.path] = Entry(frame.path, kind, name, needs, message, why)
     removed = kind != "dark" or bool(needs["bias"])
     return Candidate(name, kind, shared_facts(members), exposures, bias_removed=removed)
-
-
-def choose_dark(
-    frame: Frame,
-    candidates: Sequence[Candidate],
-    exposures: tuple[float, float] | None,
-    *,
-    has_bias: bool,
-) -> tuple[Candidate | None, str]:
-    """The dark that serves a frame of these exposures: an equal one, else a longer one, scaled.
-
-    Scaling needs a dark without its bias, a bias for the frame and a camera that allows it.
-    Returns the dark or None, and then in words why there is none.
-    """
-    fitting, refused = best(frame, candidates, "dark")
-    low, high = exposures if exposures is not None else (None, None)
-    reasons = [refused] if refused else []
-    longer = []
-    for dark in fitting:
-        seconds = None if dark.exposures is None else dark.exposures[1]
-        if same_exposure(seconds, low) and same_exposure(seconds, high):
-            if has_bias or not dark.bias_removed:
-                return dark, ""
-            reasons.append(f"{dark.name}: its bias is removed, and there is no bias here")
-        elif not (frame.instrument is None or frame.instrument.dark_scaling):
-            reasons.append(f"{dark.name}: {seconds:g} s, and this camera's darks do not scale")
-        elif not (has_bias and dark.bias_removed):
-            reasons.append(f"{dark.name}: {seconds:g} s, and without a bias it cannot be scaled")
-        elif seconds < high:
-            reasons.append(f"{dark.name}: its {seconds:g} s are shorter than {high:g} s")
-        else:
-            longer.append((seconds, dark))
-    if longer:
-        return min(longer, key=lambda pair: pair[0])[1], ""
-    return None, "; ".join(["no master dark fits", *reasons])
 
 
 def _plan_lights(
@@ -188,44 +157,33 @@ def _plan_lights(
     candidates: list[Candidate],
     entries: dict[str, Entry],
     require: Collection[str],
+    use: Mapping[str, Choice],
 ) -> None:
+    """Choose the masters of each light; one that lacks a required master has no product."""
     names = light_names([frame.path for frame in lights])
     for frame in lights:
-        masters, missing = choose_masters(frame, candidates)
+        choices = {**choose_for_light(frame, candidates), **use}
+        missing = {kind: choice.missing for kind, choice in choices.items() if choice.missing}
         lacking = [text for kind, text in missing.items() if kind in require]
-        product = "" if lacking else names[frame.path]
-        message = "; ".join(lacking if lacking else missing.values())
-        entries[frame.path] = Entry(frame.path, "light", product, masters, message)
+        entries[frame.path] = Entry(
+            frame.path,
+            "light",
+            "" if lacking else names[frame.path],
+            names_of(choices),
+            "; ".join(lacking if lacking else missing.values()),
+            ". ".join(choice.sentence for choice in choices.values()),
+        )
 
 
-def choose_masters(
-    frame: Frame, candidates: Sequence[Candidate]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """The masters for one light, by kind, and in words what is missing, by kind."""
-    masters, missing = dict.fromkeys(KINDS, ""), {}
-    bias, no_bias = best(frame, candidates, "bias")
-    exptime = seconds_of(frame)
-    exposures = None if exptime is None else (exptime, exptime)
-    dark, no_dark = choose_dark(frame, candidates, exposures, has_bias=bool(bias))
-    flat, no_flat = best(frame, candidates, "flat")
-    if dark is not None:
-        masters["dark"] = dark.name
-    else:
-        missing["dark"] = no_dark
-    if dark is None or dark.bias_removed:
-        if bias:
-            masters["bias"] = bias[0].name
-        else:
-            missing["bias"] = _none_fits("bias", no_bias)
-    if flat:
-        masters["flat"] = flat[0].name
-    else:
-        missing["flat"] = _none_fits("flat", no_flat)
-    return masters, missing
-
-
-def _none_fits(kind: str, refused: str) -> str:
-    return f"no master {kind} fits ({refused})" if refused else f"there is no master {kind}"
+def _told(use: Mapping[str, str | os.PathLike]) -> dict[str, Choice]:
+    """The choices of somebody who named masters; each must be one of its kind."""
+    choices = {}
+    for kind, path in use.items():
+        [master] = _existing([path])
+        if master.kind != kind:
+            raise ValueError(f"{path} is given as master {kind} but is a master {master.kind}")
+        choices[kind] = given(kind, master)
+    return choices
 
 
 def _existing(masters: Masters) -> list[Candidate]:
@@ -269,66 +227,8 @@ def _wanted(row: Row, select: Select) -> bool:
     return all(row[key] in np.atleast_1d(values) for key, values in select.items())
 
 
-def read_plan(plan: str | os.PathLike | Table, frames: Sequence[Frame]) -> Table:
-    """A plan that was made before, edited or not, as one row for each of ``frames``.
-
-    A frame that the plan does not name is left out; a name that is not among the frames, a missing
-    column or a master that does not exist is a ValueError.
-    """
-    table = plan if isinstance(plan, Table) else Table.read(plan, format="ascii.ecsv")
-    lacking = [name for name in COLUMNS if name not in table.colnames]
-    if lacking:
-        raise ValueError(f"the plan has no column {', '.join(lacking)}: see plan_night")
-    rows = {str(row["in_name"]): {name: _said(row[name]) for name in COLUMNS} for row in table}
-    unknown = sorted(set(rows) - {frame.path for frame in frames})
-    if unknown:
-        raise ValueError(
-            f"the plan names {unknown[0]}, which is not among the raw files: was it made with "
-            "another name for the same directory?"
-        )
-    products = {row["product"] for row in rows.values()}
-    for name, row in rows.items():
-        folder = LIGHTS if row["frame_type"] == "light" else MASTERS
-        if row["product"] and not re.fullmatch(rf"{folder}[^/]+\.fits", row["product"]):
-            raise ValueError(
-                f"the plan gives {name} the product {row['product']}: expected a name such as "
-                f"{folder}name.fits"
-            )
-    for name, row in rows.items():
-        for kind in KINDS:
-            master = row[f"master_{kind}"]
-            if master and master not in products and not os.path.exists(master):
-                raise ValueError(
-                    f"the plan gives {name} the master {kind} {master}, which is neither one of "
-                    "its products nor a file"
-                )
-    left_out = {"message": "not in the plan", "product": ""}
-    return _as_plan(
-        [
-            _entry(rows.get(frame.path, {"in_name": frame.path, **left_out}), frame)
-            for frame in frames
-        ]
-    )
-
-
-def master_path(master: str, plan: Table, out: Path) -> str | None:
-    """Where a master is: in the output directory when the plan makes it, else where it says."""
-    if not master:
-        return None
-    return os.path.join(out, master) if master in plan["product"] else master
-
-
-def _said(value: Any) -> str:
-    return "" if value is np.ma.masked else str(value).strip()
-
-
-def _entry(row: Mapping[str, str], frame: Frame) -> Entry:
-    masters = {kind: row.get(f"master_{kind}", "") for kind in KINDS}
-    kind = row.get("frame_type", frame.kind)
-    return Entry(frame.path, kind, row["product"], masters, row["message"])
-
-
-def _as_plan(entries: list[Entry]) -> Table:
+def as_plan(entries: list[Entry]) -> Table:
+    """The entries as the table that `plan_night` describes."""
     plan = Table()
     plan["in_name"] = column([entry.in_name for entry in entries])
     plan["frame_type"] = column([entry.frame_type for entry in entries])
@@ -336,4 +236,5 @@ def _as_plan(entries: list[Entry]) -> Table:
     for kind in KINDS:
         plan[f"master_{kind}"] = column([entry.masters.get(kind, "") for entry in entries])
     plan["message"] = column([entry.message for entry in entries])
+    plan["why"] = column([entry.why for entry in entries])
     return plan

@@ -18,7 +18,8 @@ from .inventory import Frame, Raw, Spec, survey
 from .lights import reduce_lights
 from .log import LOG_NAME, night_log
 from .masters import build_masters, master_keywords
-from .plan import KINDS, REQUIRED, Masters, Select, make_plan, read_plan
+from .plan import KINDS, REQUIRED, Masters, Select, make_plan
+from .planfile import read_plan
 from .rows import failed, night_table, rejected, summary
 
 PerKind = Mapping[str, Mapping[str, Any]]
@@ -34,6 +35,7 @@ def reduce_night(
     plan: str | os.PathLike | Table | None = None,
     select: Select | None = None,
     require: Collection[str] = REQUIRED,
+    use: Mapping[str, str | os.PathLike] | None = None,
     combine: PerKind | None = None,
     gates: PerKind | None = None,
     executor: Any = "auto",
@@ -68,6 +70,8 @@ def reduce_night(
         Which light frames to reduce; see `plan_night`.
     require : collection of str
         The kinds of master without which a light frame is not reduced.
+    use : mapping of str to path, optional
+        Masters that all lights are to use whatever their facts: ``{"dark": "dark.fits"}``.
     combine : mapping, optional
         Keywords of `~bmp_astro.combine` for each kind of master, over the defaults:
         ``{"bias": {"method": "median"}}``.
@@ -133,7 +137,7 @@ def reduce_night(
     frames = survey(raw, instrument=camera, exclude=out)
     _check_usable(frames, raw)
     if plan is None:
-        plan = make_plan(frames, masters=masters, select=select, require=require)
+        plan = make_plan(frames, masters=masters, select=select, require=require, use=use)
     else:
         plan = read_plan(plan, frames)
     engine = {

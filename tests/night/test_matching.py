@@ -4,8 +4,6 @@ import pytest
 from bmp_astro.fits import Instrument
 from bmp_astro.night.matching import (
     RULES,
-    Candidate,
-    best,
     differences,
     distance,
     group,
@@ -95,24 +93,6 @@ def test_flats_are_grouped_by_filter_and_not_by_exposure(frame):
     ]
     names = {tuple(f.path for f in members) for members in group(frames, "flat")}
     assert names == {("1", "2"), ("3",)}
-
-
-def test_the_nearest_in_time_comes_first_and_own_masters_before_borrowed(frame, facts):
-    def candidate(name, date, own=True):
-        return Candidate(name, "bias", {**facts, "date_obs": date}, own=own)
-
-    found, refused = best(
-        frame(),
-        [
-            candidate("far", "2026-03-14T20:00:00"),
-            candidate("borrowed", "2026-03-14T22:01:00", own=False),
-            candidate("near", "2026-03-14T22:30:00"),
-            Candidate("other", "bias", {**facts, "xbinning": 2}),
-        ],
-        "bias",
-    )
-    assert [c.name for c in found] == ["near", "far", "borrowed"]
-    assert refused == "other: xbinning is 2, not 1"
 
 
 @pytest.mark.parametrize(

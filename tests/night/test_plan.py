@@ -4,7 +4,8 @@ from astropy.table import Table
 
 from bmp_astro.fits import Instrument
 from bmp_astro.night.inventory import Frame
-from bmp_astro.night.plan import make_plan, read_plan
+from bmp_astro.night.plan import make_plan
+from bmp_astro.night.planfile import read_plan
 
 
 def rows_of(plan):
@@ -72,7 +73,7 @@ def test_without_darks_a_light_is_reduced_and_it_is_said(night):
     rows = rows_of(make_plan(without(night, "dark")))
     assert rows["lv"]["product"]
     assert rows["lv"]["master_dark"] == ""
-    assert rows["lv"]["message"] == "no master dark fits"
+    assert rows["lv"]["message"] == "there is no master dark"
     required = rows_of(make_plan(without(night, "dark"), require=("bias", "dark", "flat")))
     assert required["lv"]["product"] == ""
 
@@ -160,6 +161,17 @@ def test_a_frame_with_a_message_is_left_out(night):
     frames = [*night, Frame("odd", "light", night[-1].facts, None, "already reduced")]
     row = rows_of(make_plan(frames))["odd"]
     assert (row["product"], row["message"]) == ("", "already reduced")
+
+
+def test_each_choice_is_explained(night):
+    rows = rows_of(make_plan(night))
+    assert rows["lv"]["why"] == (
+        "bias: masters/master_bias.fits, 0 min away. "
+        "dark: masters/master_dark_60s.fits, 60 s, 0 min away. "
+        "flat: masters/master_flat_V.fits, 0 min away; "
+        "refused masters/master_flat_R.fits: filter is 'R', not 'V'"
+    )
+    assert "dark: masters/master_dark_60s.fits, 60 s, scaled to 5 s" in rows["fv0"]["why"]
 
 
 def test_a_plan_can_be_kept_edited_and_followed(night, tmp_path):

@@ -221,6 +221,18 @@ def test_masters_of_another_night_are_borrowed(night, reduced, tmp_path):
         np.testing.assert_array_equal(again, fits.getdata(row_of(table, name)["outname"]))
 
 
+def test_a_master_that_is_named_is_used_whatever_its_facts(night, reduced, tmp_path):
+    out, _ = reduced
+    red = out / "masters/master_flat_R.fits"
+    table = reduce_night(night.folder, tmp_path / "out", use={"flat": red})
+    lights = table[(table["frame_type"] == "light") & (table["status"] == "done")]
+    assert set(lights["MFLAT"]) == {"master_flat_R.fits"}
+    assert len(lights) == 4
+    with pytest.raises(ValueError, match="given as master dark but is a master flat"):
+        reduce_night(night.folder, tmp_path / "other", use={"dark": red})
+    assert not (tmp_path / "other").exists()
+
+
 def test_lights_alone_fail_and_say_what_is_missing(night, tmp_path):
     table = reduce_night(night.paths("light"), tmp_path)
     assert set(table["status"]) == {"failed"}

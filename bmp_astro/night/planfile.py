@@ -1,0 +1,74 @@
+"""A plan that was made before, read back and checked, and the files that its names stand for."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from .inventory import Frame
+from .names import LIGHTS, MASTERS
+from .plan import COLUMNS, KINDS, Entry, as_plan
+
+
+def read_plan(plan: str | os.PathLike | Table, frames: Sequence[Frame]) -> Table:
+    """A plan that was made before, edited or not, as one row for each of ``frames``.
+
+    A frame that the plan does not name is left out; a name that is not among the frames, a missing
+    column or a master that does not exist is a ValueError.
+    """
+    table = plan if isinstance(plan, Table) else Table.read(plan, format="ascii.ecsv")
+    lacking = [name for name in COLUMNS if name not in table.colnames]
+    if lacking:
+        raise ValueError(f"the plan has no column {', '.join(lacking)}: see plan_night")
+    known = [name for name in (*COLUMNS, "why") if name in table.colnames]
+    rows = {str(row["in_name"]): {name: _said(row[name]) for name in known} for row in table}
+    unknown = sorted(set(rows) - {frame.path for frame in frames})
+    if unknown:
+        raise ValueError(
+            f"the plan names {unknown[0]}, which is not among the raw files: was it made with "
+            "another name for the same directory?"
+        )
+    products = {row["product"] for row in rows.values()}
+    for name, row in rows.items():
+        folder = LIGHTS if row["frame_type"] == "light" else MASTERS
+        if row["product"] and not re.fullmatch(rf"{folder}[^/]+\.fits", row["product"]):
+            raise ValueError(
+                f"the plan gives {name} the product {row['product']}: expected a name such as "
+                f"{folder}name.fits"
+            )
+    for name, row in rows.items():
+        for kind in KINDS:
+            master = row[f"master_{kind}"]
+            if master and master not in products and not os.path.exists(master):
+                raise ValueError(
+                    f"the plan gives {name} the master {kind} {master}, which is neither one of "
+                    "its products nor a file"
+                )
+    left_out = {"message": "not in the plan", "product": ""}
+    return as_plan(
+        [
+            _entry(rows.get(frame.path, {"in_name": frame.path, **left_out}), frame)
+            for frame in frames
+        ]
+    )
+
+
+def master_path(master: str, plan: Table, out: Path) -> str | None:
+    """Where a master is: in the output directory when the plan makes it, else where it says."""
+    if not master:
+        return None
+    return os.path.join(out, master) if master in plan["product"] else master
+
+
+def _said(value: Any) -> str:
+    return "" if value is np.ma.masked else str(value).strip()
+
+
+def _entry(row: Mapping[str, str], frame: Frame) -> Entry:
+    masters = {kind: row.get(f"master_{kind}", "") for kind in KINDS}
+    kind = row.get("frame_type", frame.kind)
+    return Entry(frame.path, kind, row["product"], masters, row["message"], row.get("why", ""))
