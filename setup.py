@@ -8,8 +8,8 @@ required = os.environ.get("BMP_ASTRO_REQUIRE_C") == "1"
 flags = ["-O3", "-ffp-contract=off", "-std=c11"]
 kernels = Extension(
     "bmp_astro.kernels._kernels",
-    [f"bmp_astro/kernels/{name}.c" for name in ("_kernels", "load", "calibrate")],
-    depends=["bmp_astro/kernels/kernels.h"],
+    [f"bmp_astro/kernels/{name}.c" for name in ("_kernels", "load", "calibrate", "combine")],
+    depends=[f"bmp_astro/kernels/{name}.h" for name in ("buffers", "combine_tile", "kernels")],
     extra_compile_args=flags + (["-Wall", "-Wextra", "-Werror"] if required else []),
     py_limited_api=True,
     optional=not required,

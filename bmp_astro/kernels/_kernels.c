@@ -4,200 +4,7 @@
  * alignment, and that no output shares memory with anything else; a wrong call is a ValueError,
  * never a wild pointer.  The kernels themselves run with the interpreter's lock released.
  */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030b0000
-#include <Python.h>
-#include <string.h>
-
-#include "kernels.h"
-
-/* The buffers that a call holds; the outputs are the last ones. */
-typedef struct {
-    Py_buffer *views;
-    Py_ssize_t n, room;
-} buffers;
-
-static int hold(buffers *held, Py_ssize_t room)
-{
-    held->n = 0;
-    held->room = room;
-    held->views = PyMem_Calloc((size_t)room, sizeof(Py_buffer));
-    if (held->views == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    return 0;
-}
-
-static void let_go(buffers *held)
-{
-    for (Py_ssize_t i = 0; i < held->n; i++)
-        PyBuffer_Release(&held->views[i]);
-    PyMem_Free(held->views);
-}
-
-static Py_buffer *take(buffers *held, PyObject *object, int flags)
-{
-    if (held->n == held->room) {
-        PyErr_SetString(PyExc_SystemError, "more buffers than foreseen");
-        return NULL;
-    }
-    Py_buffer *view = &held->views[held->n];
-    if (PyObject_GetBuffer(object, view, flags) < 0)
-        return NULL;
-    held->n++;
-    return view;
-}
-
-/* Tell the element type of a buffer from its format, which numpy writes as one letter with an
- * optional byte order before it. */
-static int read_format(const Py_buffer *view, element *type, int *swapped)
-{
-    static const char letters[] = "BHILQ" "bhilq" "fd";
-    static const int one = 1;
-    const int little = *(const char *)&one == 1;
-    const char *format = view->format == NULL ? "B" : view->format;
-    *swapped = 0;
-    if (*format != '\0' && strchr("<>=@!", *format) != NULL) {
-        *swapped = little ? (*format == '>' || *format == '!') : *format == '<';
-        format++;
-    }
-    const char *found = *format == '\0' ? NULL : strchr(letters, *format);
-    if (found == NULL || format[1] != '\0')
-        return -1;
-    const int kind = (int)((found - letters) / 5);
-    switch (view->itemsize) {
-    case 1: *type = kind == 0 ? U8 : I8; return 0;
-    case 2: *type = kind == 0 ? U16 : I16; return 0;
-    case 4: *type = kind == 0 ? U32 : kind == 1 ? I32 : F32; return 0;
-    case 8: *type = kind == 0 ? U64 : kind == 1 ? I64 : F64; return 0;
-    default: return -1;
-    }
-}
-
-/* Whether all elements lie at multiples of their size, as the processor wants them. */
-static int aligned(const Py_buffer *view)
-{
-    size_t joined = (size_t)view->buf;
-    for (int axis = 0; axis < view->ndim; axis++)
-        if (view->shape[axis] > 1)
-            joined |= (size_t)view->strides[axis];
-    return joined % (size_t)view->itemsize == 0;
-}
-
-/* Fill `p` from an array (ny, nx) of native elements `wanted`; an axis of length 1 serves all. */
-static int read_plane(buffers *held, PyObject *object, const char *name, Py_ssize_t ny,
-                      Py_ssize_t nx, element wanted, plane *p)
-{
-    memset(p, 0, sizeof *p);
-    if (object == Py_None)
-        return 0;
-    const Py_buffer *view = take(held, object, PyBUF_RECORDS_RO);
-    if (view == NULL)
-        return -1;
-    if (read_format(view, &p->type, &p->swapped) < 0 || p->type != wanted || p->swapped
-        || !aligned(view)) {
-        PyErr_Format(PyExc_ValueError, "%s: wrong type of element, or not aligned", name);
-        return -1;
-    }
-    if (view->ndim != 2 || (view->shape[0] != ny && view->shape[0] != 1)
-        || (view->shape[1] != nx && view->shape[1] != 1)) {
-        PyErr_Format(PyExc_ValueError, "%s: wrong shape", name);
-        return -1;
-    }
-    p->start = view->buf;
-    p->row_step = view->shape[0] == 1 ? 0 : view->strides[0];
-    p->step = view->shape[1] == 1 ? 0 : view->strides[1];
-    return 0;
-}
-
-/* Fill `p` from a two-dimensional array of any type that the kernels load. */
-static int read_raw(buffers *held, PyObject *object, const char *name, plane *p, Py_ssize_t *ny,
-                    Py_ssize_t *nx)
-{
-    const Py_buffer *view = take(held, object, PyBUF_RECORDS_RO);
-    if (view == NULL)
-        return -1;
-    if (view->ndim != 2 || read_format(view, &p->type, &p->swapped) < 0 || !aligned(view)) {
-        PyErr_Format(PyExc_ValueError, "%s: expected two axes of aligned numbers", name);
-        return -1;
-    }
-    p->start = view->buf;
-    p->row_step = view->strides[0];
-    p->step = view->strides[1];
-    *ny = view->shape[0];
-    *nx = view->shape[1];
-    return 0;
-}
-
-/* The bytes from the first to the last element of a buffer. */
-static void extent(const Py_buffer *view, const char **first, const char **last)
-{
-    *first = *last = view->buf;
-    for (int axis = 0; axis < view->ndim; axis++) {
-        const Py_ssize_t reach = view->strides[axis] * (view->shape[axis] - 1);
-        if (view->shape[axis] == 0) {
-            *last = *first - 1;
-            return;
-        }
-        if (reach > 0)
-            *last += reach;
-        else
-            *first += reach;
-    }
-    *last += view->itemsize - 1;
-}
-
-/* Fill `t` from an output; it shares no memory with what is held already. */
-static int read_target(buffers *held, PyObject *object, const char *name, Py_ssize_t ny,
-                       Py_ssize_t nx, element wanted, target *t)
-{
-    element type;
-    int swapped;
-    memset(t, 0, sizeof *t);
-    if (object == Py_None)
-        return 0;
-    const Py_buffer *view = take(held, object, PyBUF_RECORDS);
-    if (view == NULL)
-        return -1;
-    if (read_format(view, &type, &swapped) < 0 || type != wanted || swapped || !aligned(view)
-        || view->ndim != 2 || view->shape[0] != ny || view->shape[1] != nx
-        || (nx > 1 && view->strides[1] != view->itemsize)
-        || (ny > 1 && view->strides[0] < nx * view->itemsize)) {
-        PyErr_Format(PyExc_ValueError, "%s: wrong type, shape or order in memory", name);
-        return -1;
-    }
-    const char *first, *last, *other_first, *other_last;
-    extent(view, &first, &last);
-    for (const Py_buffer *other = held->views; other < view; other++) {
-        extent(other, &other_first, &other_last);
-        if (first <= other_last && other_first <= last) {
-            PyErr_Format(PyExc_ValueError, "%s: shares memory with another array", name);
-            return -1;
-        }
-    }
-    t->start = view->buf;
-    t->row_step = view->strides[0];
-    return 0;
-}
-
-/* Return the one-dimensional numbers of a buffer of native doubles (or floats). */
-static const void *read_numbers(buffers *held, PyObject *object, const char *name, element wanted,
-                                Py_ssize_t *n)
-{
-    element type;
-    int swapped;
-    const Py_buffer *view = take(held, object, PyBUF_RECORDS_RO);
-    if (view == NULL)
-        return NULL;
-    if (read_format(view, &type, &swapped) < 0 || type != wanted || swapped || !aligned(view)
-        || view->ndim != 1 || (view->shape[0] > 1 && view->strides[0] != view->itemsize)) {
-        PyErr_Format(PyExc_ValueError, "%s: expected a contiguous row of numbers", name);
-        return NULL;
-    }
-    *n = view->shape[0];
-    return view->buf;
-}
+#include "buffers.h"
 
 static const char *const TERM_NAMES[N_TERMS] = {
     "level", "level_variance", "bias", "bias_variance", "dark", "dark_variance", "gain",
@@ -275,9 +82,163 @@ static PyObject *kernels_calibrate(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* Fill one plane for each array of a list, which all have the shape of the first frame; an element
+ * is of any type that can be loaded, or uint8.  The planes lie in memory that the caller frees. */
+static int read_stack(buffers *held, PyObject *list, const char *name, int bytes, plane *planes,
+                      combination *c)
+{
+    if (!PyList_Check(list) || PyList_Size(list) != c->n) {
+        PyErr_Format(PyExc_ValueError, "%s: expected a list of %zd arrays", name, c->n);
+        return -1;
+    }
+    for (Py_ssize_t f = 0; f < c->n; f++) {
+        Py_ssize_t ny, nx;
+        if (read_raw(held, PyList_GetItem(list, f), name, &planes[f], &ny, &nx) < 0)
+            return -1;
+        if (c->ny < 0) {
+            c->ny = ny;
+            c->nx = nx;
+        }
+        if (ny != c->ny || nx != c->nx || (bytes && planes[f].type != U8)) {
+            PyErr_Format(PyExc_ValueError, "%s: wrong shape or type of element", name);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Return the doubles of an array of this length, or NULL. */
+static const double *read_doubles(buffers *held, PyObject *object, const char *name, Py_ssize_t n)
+{
+    Py_ssize_t length;
+    const double *numbers = read_numbers(held, object, name, F64, &length);
+    if (numbers != NULL && length != n) {
+        PyErr_Format(PyExc_ValueError, "%s: expected %zd numbers", name, n);
+        return NULL;
+    }
+    return numbers;
+}
+
+static int read_noise(buffers *held, PyObject *noise, combination *c)
+{
+    PyObject *floor, *levels, *variances, *slopes;
+    if (!PyArg_ParseTuple(noise, "OddOOOpp:noise", &floor, &c->slope, &c->fraction, &levels,
+                          &variances, &slopes, &c->alike, &c->spread_alike))
+        return -1;
+    if (levels == Py_None)
+        return (c->floor = read_doubles(held, floor, "floor", c->n)) == NULL ? -1 : 0;
+    c->levels = read_numbers(held, levels, "levels", F64, &c->n_levels);
+    if (c->levels == NULL)
+        return -1;
+    if (c->n_levels == 0) {
+        PyErr_SetString(PyExc_ValueError, "levels: expected at least one");
+        return -1;
+    }
+    c->level_variances = read_doubles(held, variances, "variances", c->n_levels);
+    if (c->level_variances == NULL)
+        return -1;
+    c->level_slopes = read_doubles(held, slopes, "slopes", c->n_levels);
+    return c->level_slopes == NULL ? -1 : 0;
+}
+
+/* Whether the numbers of the rule are within what the loops rely on. */
+static int rule_is_sound(const combination *c, PyObject *variances, PyObject *noise,
+                         PyObject *variance)
+{
+    const int uses_noise = c->clip == NOISE || (c->clip == SIGMA && !c->deviation_is_std);
+    return c->n > 0 && c->n <= UINT16_MAX && c->method >= MEAN && c->method <= SUM
+           && c->clip >= NO_CLIP && c->clip <= NOISE && c->n_low >= 0 && c->n_high >= 0
+           && (Py_ssize_t)c->n_low + c->n_high < c->n
+           && !(uses_noise && noise == Py_None)
+           && !(variance != Py_None && variances == Py_None && noise == Py_None);
+}
+
+static int read_combination(buffers *held, PyObject *args, combination *c, plane *planes)
+{
+    PyObject *frames, *variances, *flags, *scale, *offset, *k2, *weights, *noise;
+    PyObject *data, *variance, *count, *flags_out;
+    if (!PyArg_ParseTuple(args, "OOO(OOOO)(iiiiiiiidddiibp)O(OOOO):combine", &frames, &variances,
+                          &flags, &scale, &offset, &k2, &weights, &c->method, &c->clip,
+                          &c->center_is_mean, &c->deviation_is_std, &c->n_low, &c->n_high,
+                          &c->max_iterations, &c->min_keep, &c->sigma_low, &c->sigma_high,
+                          &c->quantum, &c->fewest_for_clipping, &c->fewest_for_mad, &c->lost_bit,
+                          &c->wide, &noise, &data, &variance, &count, &flags_out))
+        return -1;
+    c->ny = -1;
+    c->frames = planes;
+    if (read_stack(held, frames, "frames", 0, planes, c) < 0)
+        return -1;
+    for (Py_ssize_t f = 0; f < c->n; f++)
+        if (!c->wide && planes[f].type > I16 && planes[f].type != F32) {
+            PyErr_SetString(PyExc_ValueError, "frames: this type is wide");
+            return -1;
+        }
+    if (variances != Py_None) {
+        c->variances = planes + c->n;
+        if (read_stack(held, variances, "variances", 0, planes + c->n, c) < 0)
+            return -1;
+    }
+    if (flags != Py_None) {
+        c->flags = planes + 2 * c->n;
+        if (read_stack(held, flags, "flags", 1, planes + 2 * c->n, c) < 0)
+            return -1;
+    }
+    if ((c->scale = read_doubles(held, scale, "scale", c->n)) == NULL
+        || (c->offset = read_doubles(held, offset, "offset", c->n)) == NULL
+        || (c->k2 = read_doubles(held, k2, "k2", c->n + 1)) == NULL)
+        return -1;
+    if (weights != Py_None && (c->weights = read_doubles(held, weights, "weights", c->n)) == NULL)
+        return -1;
+    if (noise != Py_None && read_noise(held, noise, c) < 0)
+        return -1;
+    if (data == Py_None || count == Py_None || flags_out == Py_None
+        || !rule_is_sound(c, variances, noise, variance)) {
+        PyErr_SetString(PyExc_ValueError, "the rule does not fit the frames, or lacks a noise");
+        return -1;
+    }
+    if (read_target(held, data, "data", c->ny, c->nx, F32, &c->data) < 0
+        || read_target(held, variance, "variance", c->ny, c->nx, F32, &c->variance) < 0
+        || read_target(held, count, "count", c->ny, c->nx, U16, &c->count) < 0)
+        return -1;
+    return read_target(held, flags_out, "flags", c->ny, c->nx, U8, &c->flags_out);
+}
+
+static PyObject *kernels_combine(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    buffers held;
+    combination c;
+    int done = 0;
+    memset(&c, 0, sizeof c);
+    PyObject *frames = PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : NULL;
+    c.n = frames != NULL && PyList_Check(frames) ? PyList_Size(frames) : 0;
+    plane *planes = PyMem_Calloc(3 * (size_t)c.n + 1, sizeof *planes);
+    if (planes == NULL)
+        return PyErr_NoMemory();
+    if (hold(&held, 3 * c.n + 12) < 0) {
+        PyMem_Free(planes);
+        return NULL;
+    }
+    const int wrong = read_combination(&held, args, &c, planes);
+    if (!wrong) {
+        Py_BEGIN_ALLOW_THREADS
+        done = c.wide ? combine_double(&c) : combine_float(&c);
+        Py_END_ALLOW_THREADS
+    }
+    let_go(&held);
+    PyMem_Free(planes);
+    if (wrong)
+        return NULL;
+    if (done < 0)
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"calibrate", kernels_calibrate, METH_VARARGS,
      "calibrate(raw, terms, rules, out)\n--\n\nThe twin of calibrate_numpy.calibrate."},
+    {"combine", kernels_combine, METH_VARARGS,
+     "combine(frames, variances, flags, numbers, rule, noise, out)\n--\n\n"
+     "The twin of combine_numpy.combine."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from bmp_astro.kernels import calibrate_numpy
 from bmp_astro.kernels.calibrate_numpy import Planes, Rules, Terms
-from bmp_astro.kernels.compiled import module
+from bmp_astro.kernels.compiled import module, real_numbers
 
 _calibrate = calibrate_numpy.calibrate if module is None else module.calibrate
 _EXACT_SINGLE = 2**23
@@ -149,7 +149,9 @@ def calibrate(
     >>> np.sqrt(result.variance[0, 0])  # of 2000 electron and a read noise of 10
     np.float32(45.825756)
     """
-    raw = _raw(raw)
+    raw = real_numbers(raw)
+    if raw.ndim != 2:
+        raise ValueError(f"a frame has two axes (ny, nx), but this one has shape {raw.shape}")
     if read_noise is not None and (variance is not None or gain is None):
         raise ValueError(
             "read_noise makes the variance from the signal: it needs a gain, and no variance"
@@ -203,20 +205,6 @@ def calibrate(
         _check_apart(result, [raw, *terms])
     _calibrate(raw, terms, rules, Planes(*result))
     return result
-
-
-def _raw(raw: np.ndarray) -> np.ndarray:
-    """Return a frame of aligned numbers, of a dtype that the kernels load."""
-    raw = np.asarray(raw)
-    if raw.ndim != 2:
-        raise ValueError(f"a frame has two axes (ny, nx), but this one has shape {raw.shape}")
-    if raw.dtype.kind not in "buif":
-        raise TypeError(f"a frame holds real numbers, but this one has dtype {raw.dtype}")
-    if raw.dtype.kind == "b":
-        raw = raw.view(np.uint8)
-    elif raw.dtype.kind == "f" and raw.dtype.itemsize not in (4, 8):
-        raw = raw.astype(np.float32 if raw.dtype.itemsize < 4 else np.float64)
-    return np.require(raw, requirements="A")
 
 
 def _is_wide(dtype: np.dtype, bscale: float, bzero: float) -> bool:

@@ -104,8 +104,8 @@ def clip_values(values: np.ndarray, valid: np.ndarray, clip: Clip, frames: Frame
     `~numpy.ndarray`
         Boolean, the shape of `values`.
     """
-    if clip.kind is None or (clip.uses_noise and frames.noise is None):
-        return valid  # without a noise no pixel has values enough to be compared
+    if clip.kind is None:
+        return valid
     if clip.kind == "minmax":
         present = valid.sum(axis=0)
         keep = _drop_extremes(values, valid, present, clip.n_low, np.minimum)
@@ -147,7 +147,7 @@ def _within_limits(values: np.ndarray, keep: np.ndarray, clip: Clip, frames: Fra
     if clip.center == "median":
         center = median_of_kept(values, keep, count)
     else:
-        center = _mean_of_kept(values, keep, count).astype(values.dtype)
+        center = mean_of_kept(values, keep, count).astype(values.dtype)
     enough = count >= FEWEST_FOR_CLIPPING
     kept = keep.copy()
     low = high = center
@@ -155,8 +155,8 @@ def _within_limits(values: np.ndarray, keep: np.ndarray, clip: Clip, frames: Fra
     for frame, deviation in enumerate(_deviations(values, keep, count, center, clip, frames)):
         if deviation is not previous:
             below, above = clip.sigma_low * deviation, clip.sigma_high * deviation
-            low = np.where(enough, center - below, -np.inf).astype(values.dtype)
-            high = np.where(enough, center + above, np.inf).astype(values.dtype)
+            low = np.where(enough, center - below, -np.inf)
+            high = np.where(enough, center + above, np.inf)
             previous = deviation
         kept[frame] &= (values[frame] >= low) & (values[frame] <= high)
     return kept
@@ -173,9 +173,12 @@ def _deviations(
     """Return the deviation that the limits are multiples of, a plane for each frame."""
     n = len(values)
     if clip.kind == "sigma" and clip.deviation == "std":
-        mean = _mean_of_kept(values, keep, count)
-        squares = np.add.reduce(keep * (values - mean) ** 2, axis=0)
-        return [np.sqrt(squares / np.maximum(count - 1, 1))] * n
+        mean = mean_of_kept(values, keep, count)
+        squares = np.zeros(mean.shape)
+        for plane, kept in zip(values, keep, strict=True):
+            squares += np.where(kept, (plane - mean) ** 2, 0)
+        deviation = np.sqrt(squares / np.maximum(count - 1, 1))
+        return [deviation.astype(values.dtype)] * n
     # Rounding alone separates equal values by a few units in the last place.
     rounding = 4 * np.finfo(values.dtype).eps * np.abs(center)
     expected = frames.variances(center)
@@ -199,6 +202,12 @@ def _each(
     return [function(plane) for plane in planes]
 
 
-def _mean_of_kept(values: np.ndarray, keep: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Return the mean of each pixel's kept values, 0 where none is kept, in float64."""
-    return np.add.reduce(values * keep, axis=0, dtype=float) / np.maximum(count, 1)
+def mean_of_kept(values: np.ndarray, keep: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Return the mean of each pixel's kept values, 0 where none is kept, in float64.
+
+    They are added up in the order of the frames, which a reduction does not promise.
+    """
+    total = np.zeros(count.shape)
+    for plane, kept in zip(values, keep, strict=True):
+        total += plane * kept
+    return total / np.maximum(count, 1)

@@ -5,12 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bmp_astro.kernels.clipping import Clip, Frames, clip_values
+from bmp_astro.kernels import combine_numpy
+from bmp_astro.kernels.clipping import FEWEST_FOR_CLIPPING, FEWEST_FOR_MAD, Clip, Frames
+from bmp_astro.kernels.combine_numpy import Output, Plan, Planes
+from bmp_astro.kernels.compiled import module, real_numbers
 from bmp_astro.kernels.noise import Noise, pooled_noise
-from bmp_astro.kernels.ordering import median_of_kept
 
 METHODS = ("mean", "median", "sum")
-_TILE_PIXELS = 8192
+CLIPS = (None, "minmax", "sigma", "noise")
+MOST_FRAMES = 65535
 
 
 class Combined(NamedTuple):
@@ -34,20 +37,8 @@ class Combined(NamedTuple):
     flags: np.ndarray
 
 
-class _Plan(NamedTuple):
-    """What is the same for every tile."""
-
-    method: str
-    clip: Clip
-    frames: Frames
-    spread: Frames | None
-    weights: np.ndarray | None
-    k: np.ndarray
-    lost_bit: int
-
-
 def combine(
-    stack: np.ndarray,
+    stack: np.ndarray | Sequence[np.ndarray],
     *,
     method: str = "mean",
     clip: str | None = None,
@@ -63,8 +54,8 @@ def combine(
     offset: Sequence[float] | None = None,
     weights: Sequence[float] | None = None,
     noise: Noise | None = None,
-    variance: np.ndarray | None = None,
-    flags: np.ndarray | None = None,
+    variance: np.ndarray | Sequence[np.ndarray] | None = None,
+    flags: np.ndarray | Sequence[np.ndarray] | None = None,
     quantum: float = 0.0,
     k: np.ndarray | None = None,
     lost_bit: int = 32,
@@ -77,9 +68,10 @@ def combine(
 
     Parameters
     ----------
-    stack : `~numpy.ndarray`
-        Frames of shape ``(n, ny, nx)``, any real dtype.  A window of rows gives the same
-        pixels as the whole, if `noise` is given.
+    stack : `~numpy.ndarray` or sequence of `~numpy.ndarray`
+        Frames of shape ``(n, ny, nx)``, or n of shape ``(ny, nx)`` each, of any integer or
+        floating dtype, byte order and strides.  A window of rows gives the same pixels as the
+        whole, if `noise` is given.
     method : {"mean", "median", "sum"}
         What is made of the values that are kept; "sum" adds them up, however few they are.
     clip : {None, "minmax", "sigma", "noise"}
@@ -107,10 +99,10 @@ def combine(
     noise : `Noise`, optional
         The expected noise of a value.  Without it the scatter between the frames of this stack
         is pooled over pixels of similar level.
-    variance : `~numpy.ndarray`, optional
+    variance : `~numpy.ndarray` or sequence of them, optional
         Variance of each value, the shape of `stack`; the result's is then propagated from it.
-    flags : `~numpy.ndarray`, optional
-        Not zero where a value does not count, the shape of `stack`.
+    flags : `~numpy.ndarray` or sequence of them, optional
+        uint8 or bool, not zero where a value does not count, the shape of `stack`.
     quantum : float
         The step between possible values, 1 for integers.
     k : `~numpy.ndarray`, optional
@@ -128,6 +120,13 @@ def combine(
     ------
     ValueError
         Unknown names, shapes or numbers of frames that do not fit.
+    TypeError
+        Values that are not real numbers, flags that are not bytes.
+
+    Notes
+    -----
+    The module `bmp_astro.kernels.combine_numpy` states the order and the precision of all
+    operations, to which the result is reproducible bit by bit, whether compiled or not.
 
     Examples
     --------
@@ -137,9 +136,11 @@ def combine(
     >>> float(combined.data[0, 0]), int(combined.count[0, 0])
     (2.5, 2)
     """
-    stack = np.asarray(stack)
-    _check(stack, method, weights, variance, flags)
-    n = len(stack)
+    frames = _frames(stack)
+    n = len(frames)
+    variances = _alike("variance", variance, frames)
+    masks = _masks(flags, frames)
+    _check(method, weights)
     rule = Clip(
         clip, n_low, n_high, sigma_low, sigma_high, center, deviation, max_iterations, min_keep
     )
@@ -147,194 +148,132 @@ def combine(
     if clip == "noise" and noise is None:
         raise ValueError("clip='noise' needs the expected noise: give gain and read noise")
     scale, offset = _per_frame("scale", scale, n, 1.0), _per_frame("offset", offset, n, 0.0)
-    if noise is None and (rule.uses_noise or variance is None):
-        noise = _noise_of(stack, scale, offset, flags)
     if scale.min() <= 0:
         raise ValueError(f"scale must be positive, but the least is {scale.min():g}")
-    frames = Frames.of(scale, offset, noise, quantum)
-    # Noise in proportion to the level widens the limits; it is no error of the mean.
-    spread = None if noise is None else noise._replace(fraction=0.0)
-    plan = _Plan(
+    if noise is None and (rule.uses_noise or variance is None):
+        noise = _noise_of(frames, scale, offset, masks)
+    if rule.uses_noise and noise is None:
+        rule = rule._replace(kind=None)  # no pixel has values enough to be compared
+    plan = Plan(
         method,
         rule,
-        frames,
-        None if spread is None else Frames.of(scale, offset, spread, quantum),
+        Frames.of(scale, offset, noise, quantum),
+        # Noise in proportion to the level widens the limits; it is no error of the mean.
+        None if noise is None else Frames.of(scale, offset, noise._replace(fraction=0.0), quantum),
         None if weights is None else _per_frame("weights", weights, n, 1.0),
-        np.ones(n + 1) if k is None else np.asarray(k, dtype=float),
+        (np.ones(n + 1) if k is None else np.asarray(k, dtype=float)) ** 2,
         lost_bit,
+        not all(np.can_cast(frame.dtype, np.float32) for frame in frames),
     )
-    return _in_tiles(stack, variance, flags, plan)
+    shape = frames[0].shape
+    known = variances is not None or noise is not None
+    out = Combined(
+        np.empty(shape, np.float32),
+        np.empty(shape, np.float32) if known else None,
+        np.empty(shape, np.uint16),
+        np.empty(shape, np.uint8),
+    )
+    _combine(frames, variances, masks, plan, Output(*out))
+    return out
 
 
-def _check(
-    stack: np.ndarray,
-    method: str,
-    weights: Sequence[float] | None,
-    variance: np.ndarray | None,
-    flags: np.ndarray | None,
-) -> None:
-    """Raise ValueError for arguments that do not fit together."""
-    if stack.ndim != 3 or len(stack) == 0:
-        raise ValueError(f"the stack has shape {stack.shape}: expected (n, ny, nx) with n > 0")
+def _frames(stack: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the frames of a stack as arrays that the kernels load; nothing is copied."""
+    frames = [real_numbers(frame) for frame in stack]
+    shapes = sorted({frame.shape for frame in frames})
+    if len(shapes) != 1 or len(shapes[0]) != 2 or len(frames) > MOST_FRAMES:
+        raise ValueError(
+            f"the stack has {len(frames)} frames of shapes {shapes}: expected (n, ny, nx) with "
+            f"n from 1 to {MOST_FRAMES}"
+        )
+    return frames
+
+
+def _alike(
+    name: str, planes: np.ndarray | Sequence[np.ndarray] | None, frames: list[np.ndarray]
+) -> Planes:
+    """Return planes of the shape of the frames."""
+    if planes is None:
+        return None
+    if len(planes) != len(frames) or any(np.shape(p) != frames[0].shape for p in planes):
+        have = (len(planes), *np.shape(planes[0])) if len(planes) else (0,)
+        raise ValueError(
+            f"{name} has shape {have}, but the stack has {(len(frames), *frames[0].shape)}"
+        )
+    return [real_numbers(plane) for plane in planes]
+
+
+def _masks(flags: np.ndarray | Sequence[np.ndarray] | None, frames: list[np.ndarray]) -> Planes:
+    """Return the flags as planes of bytes."""
+    planes = _alike("flags", flags, frames)
+    wrong = [] if planes is None else [plane.dtype for plane in planes if plane.dtype != np.uint8]
+    if wrong:
+        raise TypeError(f"flags have dtype {wrong[0]}: expected uint8 or bool")
+    return planes
+
+
+def _check(method: str, weights: Sequence[float] | None) -> None:
+    """Raise ValueError for a method that is not known, or weights that it does not have."""
     if method not in METHODS:
         raise ValueError(f"method={method!r}: expected one of {METHODS}")
     if weights is not None and (method != "mean" or min(weights) <= 0):
         raise ValueError("weights must be positive, and only method='mean' has any")
-    for name, other in (("variance", variance), ("flags", flags)):
-        if other is not None and other.shape != stack.shape:
-            raise ValueError(f"{name} has shape {other.shape}, but the stack has {stack.shape}")
 
 
 def _per_frame(name: str, numbers: Sequence[float] | None, n: int, default: float) -> np.ndarray:
     """Return one finite float64 number for each frame."""
     if numbers is None:
         return np.full(n, default)
-    numbers = np.asarray(numbers, dtype=float)
+    numbers = np.array(numbers, dtype=float)
     if numbers.shape != (n,) or not np.isfinite(numbers).all():
         raise ValueError(f"{name} must be {n} finite numbers, one for each frame")
     return numbers
 
 
-def _working(stack: np.ndarray) -> type:
-    """Return float32 where it holds every value of the dtype exactly, else float64."""
-    return np.float32 if np.can_cast(stack.dtype, np.float32) else np.float64
-
-
 def _noise_of(
-    stack: np.ndarray, scale: np.ndarray, offset: np.ndarray, flags: np.ndarray | None
+    frames: list[np.ndarray], scale: np.ndarray, offset: np.ndarray, masks: Planes
 ) -> Noise | None:
     """Return the scatter between the scaled frames of a whole stack."""
-    n = len(stack)
-    values = stack.reshape(n, -1) * scale[:, None] + offset[:, None]
-    return pooled_noise(values, None if flags is None else flags.reshape(n, -1) == 0)
+    numbers = zip(frames, scale, offset, strict=True)
+    values = np.array([frame.ravel() * factor + shift for frame, factor, shift in numbers])
+    keep = None if masks is None else np.array([mask.ravel() == 0 for mask in masks])
+    return pooled_noise(values, keep)
 
 
-def _in_tiles(
-    stack: np.ndarray, variance: np.ndarray | None, flags: np.ndarray | None, plan: _Plan
-) -> Combined:
-    """Combine a few rows at a time, so that temporaries stay in the processor's cache."""
-    n, ny, nx = stack.shape
-    known = variance is not None or plan.spread is not None
-    out = Combined(
-        np.empty((ny, nx), np.float32),
-        np.empty((ny, nx), np.float32) if known else None,
-        np.empty((ny, nx), np.uint16),
-        np.zeros((ny, nx), np.uint8),
+def _combine_compiled(
+    frames: list[np.ndarray], variances: Planes, masks: Planes, plan: Plan, out: Output
+) -> None:
+    """Hand the plan to the compiled kernel, as numbers and arrays of numbers."""
+    rule, numbers = plan.clip, (plan.frames.scale, plan.frames.offset, plan.k2, plan.weights)
+    settings = (
+        METHODS.index(plan.method),
+        CLIPS.index(rule.kind),
+        rule.center == "mean",
+        rule.deviation == "std",
+        rule.n_low,
+        rule.n_high,
+        rule.max_iterations,
+        rule.min_keep,
+        rule.sigma_low,
+        rule.sigma_high,
+        plan.frames.quantum,
+        FEWEST_FOR_CLIPPING,
+        FEWEST_FOR_MAD,
+        plan.lost_bit,
+        plan.wide,
     )
-    rows = max(1, _TILE_PIXELS // max(nx, 1))
-    for start in range(0, ny, rows):
-        part = np.s_[start : start + rows]
-        tile = [
-            None if cube is None else cube[:, part].reshape(n, -1)
-            for cube in (stack, variance, flags)
-        ]
-        result = _combine_tile(*tile, plan)
-        for whole, piece in zip(out, result, strict=True):
-            if whole is not None:
-                whole[part] = piece.reshape(-1, nx)
-    return out
+    noise = None if plan.spread is None else _noise_numbers(plan)
+    module.combine(frames, variances, masks, numbers, settings, noise, tuple(out))
 
 
-def _combine_tile(
-    raw: np.ndarray, variance: np.ndarray | None, flags: np.ndarray | None, plan: _Plan
-) -> Combined:
-    """Combine values of shape ``(n, npix)``."""
-    values, valid = _scaled(raw, plan.frames)
-    finite = valid
-    if flags is not None:
-        valid = valid & (flags == 0)
-    keep = clip_values(values, valid, plan.clip, plan.frames)
-    count = _count(keep)
-    bits = np.zeros(count.shape, np.uint8)
-    used, n_used = keep, count
-    lost = count < plan.clip.min_keep
-    if lost.any():
-        used = np.where(lost, np.where(valid.any(axis=0), valid, finite), keep)
-        n_used = _count(used)
-        bits[lost] = plan.lost_bit
-        if flags is not None:
-            unseen = ~valid.any(axis=0)
-            bits[unseen] |= np.bitwise_or.reduce(flags[:, unseen], axis=0).astype(np.uint8)
-    data = _average(values, used, n_used, lost, plan)
-    spread = None
-    if variance is not None or plan.spread is not None:
-        spread = _variance(data, variance, used, n_used, _count(valid), plan)
-    return Combined(data, spread, count, bits)
+def _noise_numbers(plan: Plan) -> tuple:
+    """Return the expected noise as the compiled kernel takes it."""
+    noise, alike = plan.frames.noise, (plan.frames.alike, plan.spread.alike)
+    if noise.levels is None:
+        floor = np.broadcast_to(np.asarray(noise.floor, float), (len(plan.frames.scale),)).copy()
+        return (floor, noise.slope, noise.fraction, None, None, None, *alike)
+    table = (noise.levels, noise.variances, noise.slopes())
+    return (None, 0.0, 0.0, *(np.array(column, float) for column in table), *alike)
 
 
-def _scaled(raw: np.ndarray, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scaled values, 0 where they are not finite, and where they are finite."""
-    values = raw.astype(_working(raw))
-    if raw.dtype.kind == "f":
-        finite = np.isfinite(values)
-        if not finite.all():
-            values[~finite] = 0
-    else:
-        finite = np.ones(raw.shape, bool)
-    for plane, scale, offset in zip(values, frames.scale, frames.offset, strict=True):
-        if scale != 1:
-            plane *= scale
-        if offset != 0:
-            plane += offset
-    return values, finite
-
-
-def _count(keep: np.ndarray) -> np.ndarray:
-    """Return the number of values in each pixel."""
-    return np.add.reduce(keep, axis=0, dtype=np.uint16)
-
-
-def _average(
-    values: np.ndarray, used: np.ndarray, n_used: np.ndarray, lost: np.ndarray, plan: _Plan
-) -> np.ndarray:
-    """Return the mean, median or sum of the used values, the median where a pixel is lost."""
-    if plan.method == "median":
-        return median_of_kept(values, used, n_used)
-    kept = values if used.all() else values * used
-    if plan.weights is None:
-        data = np.add.reduce(kept, axis=0, dtype=float)
-        if plan.method == "mean":
-            data /= np.maximum(n_used, 1)
-    else:
-        data = _weighted_sum(plan.weights, kept)
-        data /= np.maximum(_weighted_sum(plan.weights, used), plan.weights.min())
-    if lost.any():
-        median = median_of_kept(values[:, lost], used[:, lost], n_used[lost])
-        data[lost] = median * (n_used[lost] if plan.method == "sum" else 1)
-    return data
-
-
-def _weighted_sum(weights: np.ndarray, planes: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the sum of planes times their weights, in float64 and in their order."""
-    total = np.zeros(planes[0].shape)
-    for weight, plane in zip(weights, planes, strict=True):
-        total += np.multiply(plane, weight, dtype=float)
-    return total
-
-
-def _variance(
-    data: np.ndarray,
-    variance: np.ndarray | None,
-    used: np.ndarray,
-    n_used: np.ndarray,
-    n_valid: np.ndarray,
-    plan: _Plan,
-) -> np.ndarray:
-    """Return the square of the standard error of the mean, median or sum."""
-    number = np.maximum(n_used, 1)
-    weights = np.ones(len(used)) if plan.weights is None else plan.weights
-    total = number if plan.weights is None else _weighted_sum(weights, used)
-    level = (data / number if plan.method == "sum" else data).astype(np.float32)
-    if variance is None and plan.weights is None and plan.spread.alike:
-        spread = plan.spread.variances(level)[0] / number
-    else:
-        if variance is None:
-            planes = plan.spread.variances(level)
-        else:
-            planes = [v * s * s for v, s in zip(variance, plan.frames.scale, strict=True)]
-        spread = _weighted_sum(
-            weights**2, [np.where(u, p, 0) for p, u in zip(planes, used, strict=True)]
-        )
-        spread /= np.maximum(total, weights.min()) ** 2
-    spread = spread * plan.k[n_valid] ** 2
-    return spread * number.astype(float) ** 2 if plan.method == "sum" else spread
+_combine = combine_numpy.combine if module is None else _combine_compiled

@@ -1,8 +1,10 @@
-"""The compiled kernels, where there are any: the choice between C and numpy."""
+"""The compiled kernels, where there are any, and the arrays that they take."""
 
 import logging
 import os
 from types import ModuleType
+
+import numpy as np
 
 logger = logging.getLogger(__name__)
 
@@ -28,3 +30,20 @@ def load() -> ModuleType | None:
 
 module = load()
 implementation = "numpy" if module is None else "C"
+
+
+def real_numbers(array: np.ndarray) -> np.ndarray:
+    """Return an array as the kernels load it, copied only if it is of an unusual kind.
+
+    They load aligned integers of 1 to 8 bytes and floats of 4 and 8, of either byte order and
+    any strides.  TypeError for what is not real.
+    """
+    array = np.asarray(array)
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind not in "buif":
+        raise TypeError(f"expected real numbers, but the dtype is {array.dtype}")
+    if kind == "b":
+        array = array.view(np.uint8)
+    elif kind == "f" and size not in (4, 8):
+        array = array.astype(np.float32 if size < 4 else np.float64)
+    return np.require(array, requirements="A")

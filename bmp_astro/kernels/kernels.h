@@ -78,4 +78,32 @@ typedef struct {
 
 void calibrate_frame(const calibration *c);
 
+/* combine.c */
+enum { MEAN, MEDIAN, SUM };
+enum { NO_CLIP, MINMAX, SIGMA, NOISE };
+
+typedef struct {
+    ptrdiff_t n, ny, nx;
+    const plane *frames;
+    const plane *variances, *flags;               /* NULL: none */
+    const double *scale, *offset, *k2;            /* n, n, n + 1 */
+    const double *weights;                        /* n; NULL: all alike */
+    int wide;                                     /* the values need double */
+    int method, clip, center_is_mean, deviation_is_std;
+    int32_t n_low, n_high, max_iterations, min_keep;
+    double sigma_low, sigma_high, quantum;
+    int32_t fewest_for_clipping, fewest_for_mad;
+    uint8_t lost_bit;
+    const double *floor;                          /* n; NULL: the noise is a table or not known */
+    double slope, fraction;
+    const double *levels, *level_variances, *level_slopes;
+    ptrdiff_t n_levels;
+    int alike, spread_alike;                      /* the same noise is expected of all frames */
+    target data, variance, count, flags_out;
+} combination;
+
+/* Return 0, or -1 when there is no memory; in double where float cannot hold every value. */
+int combine_float(const combination *c);
+int combine_double(const combination *c);
+
 #endif

@@ -44,21 +44,39 @@ class Noise(NamedTuple):
     def variance(
         self, level: np.ndarray, frame: int = 0, scale: float = 1.0, offset: float = 0.0
     ) -> np.ndarray:
-        """Return the variance of the values ``scale * raw + offset`` of `frame` at `level`."""
+        """Return the variance of the values ``scale * raw + offset`` of `frame` at `level`.
+
+        It is computed in the precision of `level`, in the order in which the formula is written.
+        """
         if self.levels is not None:
-            return np.interp(level, self.levels, self.variances)
+            return self._interpolated(np.asarray(level))
         # Python's floats leave the planes in the precision that they have.
         floor = float(self.floor if np.ndim(self.floor) == 0 else self.floor[frame])
         if self.slope == 0 and self.fraction == 0:
             return np.full_like(level, scale * scale * floor)
         raw = (level - offset) / scale
         variance = np.maximum(raw, 0.0)
-        variance *= self.slope
+        variance *= float(self.slope)
         variance += floor
         if self.fraction:
-            variance += (self.fraction * raw) ** 2
+            variance += (float(self.fraction) * raw) ** 2
         variance *= scale * scale
         return variance
+
+    def slopes(self) -> np.ndarray:
+        """Return the slope of the variance after each level of the table, 0 after the last."""
+        rise, run = np.diff(self.variances), np.diff(self.levels)
+        return np.append(np.divide(rise, run, out=np.zeros(run.shape), where=run > 0), 0.0)
+
+    def _interpolated(self, level: np.ndarray) -> np.ndarray:
+        """Return the variance by the table: slope * (level - level of the row) + variance."""
+        precision = level.dtype if level.dtype.kind == "f" else float
+        levels, variances, slopes = (
+            np.asarray(column, precision) for column in (self.levels, self.variances, self.slopes())
+        )
+        row = np.maximum(np.searchsorted(levels, level, side="right") - 1, 0)
+        inside = np.clip(level, levels[0], levels[-1])
+        return slopes[row] * (inside - levels[row]) + variances[row]
 
 
 def pooled_noise(stack: np.ndarray, keep: np.ndarray | None = None) -> Noise | None:

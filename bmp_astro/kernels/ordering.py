@@ -87,11 +87,12 @@ def median_of_kept(stack: np.ndarray, keep: np.ndarray, count: np.ndarray) -> np
     if count.min(initial=n) == n:
         ranks = ((n - 1) // 2, n // 2)
         planes = sort_planes(stack.copy(), ranks)
-        return (planes[ranks[0]] + planes[ranks[1]]) * stack.dtype.type(0.5)
-    planes = np.asarray(sort_planes(np.where(keep, stack, stack.dtype.type(np.inf))))
-    last = np.maximum(count.astype(np.intp), 1) - 1
-    pixels = np.arange(planes.shape[1])
-    lower, upper = planes[last // 2, pixels], planes[(last + 1) // 2, pixels]
-    return np.where(count > 0, lower, 0) * stack.dtype.type(0.5) + np.where(
-        count > 0, upper, 0
-    ) * stack.dtype.type(0.5)
+        lower, upper = planes[ranks[0]], planes[ranks[1]]
+    else:
+        planes = np.asarray(sort_planes(np.where(keep, stack, stack.dtype.type(np.inf))))
+        last = np.maximum(count.astype(np.intp), 1) - 1
+        pixels = np.arange(planes.shape[1])
+        lower, upper = planes[last // 2, pixels], planes[(last + 1) // 2, pixels]
+    middle = np.add(lower, upper, dtype=float)  # which cannot overflow in float32
+    middle *= 0.5
+    return np.where(count > 0, middle, 0).astype(stack.dtype)

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from bmp_astro.kernels import calibrate_numpy, compiled
+from bmp_astro.kernels import calibrate_numpy, combine_numpy, compiled
 
 
 @pytest.fixture(params=["C", "numpy"], autouse=True, scope="session")
@@ -12,8 +12,14 @@ def implementation(request):
     """Use the compiled kernels, or their numpy twins, in every test of this directory."""
     if request.param == "C" and compiled.module is None:
         pytest.skip("the compiled kernels are not installed")
-    public = importlib.import_module("bmp_astro.kernels.calibrate")
-    chosen = compiled.module if request.param == "C" else calibrate_numpy
+    calibrating, combining = (
+        importlib.import_module(f"bmp_astro.kernels.{name}") for name in ("calibrate", "combine")
+    )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(public, "_calibrate", chosen.calibrate)
+        if request.param == "numpy":
+            patch.setattr(calibrating, "_calibrate", calibrate_numpy.calibrate)
+            patch.setattr(combining, "_combine", combine_numpy.combine)
+        else:
+            patch.setattr(calibrating, "_calibrate", compiled.module.calibrate)
+            patch.setattr(combining, "_combine", combining._combine_compiled)
         yield request.param
