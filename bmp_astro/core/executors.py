@@ -35,6 +35,8 @@ class Engine:
         The executor is shut down at the end of the run.
     again : bool
         One that breaks can be made anew.
+    reruns : bool
+        It may run a task again by itself, as clusters do when a worker is lost.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Engine:
         in_process: bool = False,
         owned: bool = True,
         again: bool = False,
+        reruns: bool = False,
     ) -> None:
         self._make = make
         self.window = window
@@ -53,6 +56,7 @@ class Engine:
         self.in_process = in_process
         self.owned = owned
         self.again = again
+        self.reruns = reruns
         self.generation = 0
         self.ended = False
         self.executor = make()
@@ -121,7 +125,7 @@ def choose_engine(
     budget = None if settings.mem_available is None else float(settings.mem_available)
     window = _wanted(settings, _FOREIGN_WINDOW * available_cores())
     if hasattr(kind, "submit") and not inspect.isclass(kind):
-        return Engine(lambda: kind, window, budget=budget, owned=False, again=False)
+        return Engine(lambda: kind, window, budget=budget, owned=False, reruns=True)
     if callable(kind):
         return Engine(kind, window, budget=budget, again=True)
     raise TypeError(
@@ -194,7 +198,10 @@ def _dask_engine(address: str, settings: Settings) -> Engine:
     threads = sum(client.nthreads().values())
     budget = None if settings.mem_available is None else float(settings.mem_available)
     return Engine(
-        lambda: _DaskExecutor(client), _wanted(settings, 2 * max(threads, 1)), budget=budget
+        lambda: _DaskExecutor(client),
+        _wanted(settings, 2 * max(threads, 1)),
+        budget=budget,
+        reruns=True,
     )
 
 

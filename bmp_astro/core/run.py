@@ -219,7 +219,7 @@ class Carrier:
 
     def submit(self, task: Task) -> Any:
         """Submit a task; return its future."""
-        again = task.attempts > 0 or task.alone
+        again = task.attempts > 0 or task.alone or self._engine.reruns
         since = self._started if again else None
         return self._engine.submit(run_task, self._shared, task.in_name, since)
 

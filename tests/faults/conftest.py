@@ -24,7 +24,7 @@ def dask_client():
         # A cluster on one machine would else give up workers that are being restarted.
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -66,7 +66,7 @@ def our_temporaries(folders=()):
     left = [n for n in os.listdir(tempfile.gettempdir()) if n.startswith("bmp_astro-")]
     for folder in folders:
         for _, _, names in os.walk(folder):
-            left += [n for n in names if ".bmptmp" in n or n.endswith(".lock")]
+            left += [n for n in names if ".bmptmp" in n or n == ".bmp_astro.lock"]
     return left
 
 

@@ -144,11 +144,11 @@ def test_a_killed_run_started_again_ends_like_one_that_was_not(tmp_path, executo
     run.wait_for_output(random.Random(executor).randint(1, 12))
     children = psutil.Process(run.process.pid).children(recursive=True)
     run.process.kill()
-    run.process.wait()
-    gone, alive = psutil.wait_procs(children, timeout=10)
+    run.process.communicate()
+    _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
     assert 0 < run.whole() < 40
-    again = Started(tmp_path, executor, pause=0)
+    again = Started(tmp_path, executor, pause=0.05)
     status, rows = again.end()
     assert status == 0
     assert set(rows) == {"skipped", "done"}
