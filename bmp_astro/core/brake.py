@@ -4,6 +4,8 @@ import time
 
 import psutil
 
+from .cgroups import memory_left
+
 _LEAST = 64 * 2**20
 _LEAST_FRACTION = 0.02
 _INTERVAL = 0.1
@@ -17,12 +19,15 @@ def memory_is_short() -> bool:
     Returns
     -------
     bool
-        True when less than 64 MiB, or less than 2 % of all memory, is available. It is looked at
-        ten times a second at most.
+        True when less than 64 MiB, or less than 2 % of all memory, is available, or the limits of
+        its cgroups leave less than 64 MiB. It is looked at ten times a second at most.
     """
     now = time.monotonic()
     if now - _looked["at"] > _INTERVAL:
         memory = psutil.virtual_memory()
-        short = memory.available < max(_LEAST, _LEAST_FRACTION * memory.total)
+        left = memory_left()
+        short = memory.available < max(_LEAST, _LEAST_FRACTION * memory.total) or (
+            left is not None and left < _LEAST
+        )
         _looked.update(at=now, short=float(short))
     return _looked["short"] > 0

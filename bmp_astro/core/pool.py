@@ -16,7 +16,7 @@ from concurrent.futures import Executor, Future
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from .nodaemon import NoDaemonPool
+from .localexecutors import NoDaemonPool
 from .poolerrors import (
     PoolError,
     RemoteError,

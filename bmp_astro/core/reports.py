@@ -12,15 +12,13 @@ from .task import Report
 
 logger = logging.getLogger(__name__)
 
-_LARGE_META = 1_000_000
-
 
 def to_outcome(in_name: Any, report: Report) -> Outcome:
     """Return what a report says as the outcome of its input, and replay its log records."""
     replay(report.records)
     value = report.value
     if isinstance(value, bytes):
-        value = _unpickled(in_name, report)
+        value = _unpickled(report)
     outname, meta = (None, {}) if value is None else value
     outcome = Outcome(
         outname,
@@ -42,7 +40,7 @@ def to_outcome(in_name: Any, report: Report) -> Outcome:
 def blamed_on_worker(in_name: Any, error: BaseException) -> Outcome:
     """Return the outcome of a task that was lost with its worker or its executor."""
     text = str(error) if isinstance(error, PoolError) else f"{type(error).__name__}: {error}"
-    message = text.partition("\n")[0]
+    message = _first_and_last(text)
     outcome = Outcome(in_name=in_name, status="failed", message=message, traceback=text)
     _log_failure(outcome)
     return outcome
@@ -64,7 +62,7 @@ def was_killed(error: BaseException) -> bool:
     return type(error).__name__ == "KilledWorker"
 
 
-def _unpickled(in_name: Any, report: Report) -> Any:
+def _unpickled(report: Report) -> Any:
     """Return the pair that a worker pickled; one that cannot be had here fails its own row."""
     try:
         value = pickle.loads(report.value)
@@ -72,17 +70,13 @@ def _unpickled(in_name: Any, report: Report) -> Any:
         report.status = "failed"
         report.message = f"the metadata cannot be unpickled here: {type(error).__name__}: {error}"
         return None
-    if len(report.value) > _LARGE_META:
-        _report_large(in_name, value[1])
     return value
 
 
-def _report_large(in_name: Any, meta: dict[str, Any]) -> None:
-    """Log which metadata are large: they cross between processes and stay in memory."""
-    sizes = {key: len(pickle.dumps(value)) for key, value in meta.items()}
-    large = {key: size for key, size in sizes.items() if size > _LARGE_META // 10}
-    told = ", ".join(f"{key} ({size / 1e6:.1f} MB)" for key, size in large.items())
-    logger.warning("the metadata of %s are large: %s; keep them in a file", in_name, told)
+def _first_and_last(text: str) -> str:
+    """Return the first line of an error and, where a worker's last words follow, the last."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ... ".join(lines if len(lines) < 2 else [lines[0], lines[-1]])
 
 
 def _log_failure(outcome: Outcome) -> None:

@@ -14,11 +14,11 @@ from .control import overridden_methods, report_unknown
 from .executors import Engine, choose_engine
 from .files import leaves, sweep
 from .helpers import assure_list
-from .keeper import Keeper
 from .locks import locked, scratch
 from .naming import Foreteller, NameBook
 from .outcome import Outcome, PipelineError, PipelineInterrupted, failure_message
 from .progress import Progress
+from .resume import Keeper
 from .scheduler import Policy, Scheduler, Task
 from .settings import Settings
 from .shipping import Shipped, inline, ship

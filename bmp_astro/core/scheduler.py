@@ -14,6 +14,7 @@ from .reports import blamed_on_worker, is_broken, to_outcome, was_killed
 from .task import Report
 
 _BRAKE_INTERVAL = 0.5
+_FAILED_STARTS = 3
 
 
 @dataclass(eq=False)
@@ -115,6 +116,8 @@ class Scheduler:
         self._deadline: float | None = None
         self._braked = False
         self._broke = False
+        self._culprits = 0
+        self._some_worked = False
 
     @property
     def interrupted(self) -> bool:
@@ -268,6 +271,7 @@ class Scheduler:
 
     def _reported(self, task: Task, report: Report) -> tuple[Task, Outcome] | None:
         """Deal with what a worker reported."""
+        self._some_worked = True
         if report.unseen and self._resend is not None:
             self._resend()
             self._waiting.appendleft(task)
@@ -310,7 +314,9 @@ class Scheduler:
             return None
         if self._broke:
             return task, _ended(task)
-        self._broke = not self._engine.again
+        self._culprits += 1
+        never_works = not self._some_worked and self._culprits >= _FAILED_STARTS
+        self._broke = never_works or not self._engine.again
         outcome = blamed_on_worker(task.in_name, error)
         if self._broke:
             self._stop()

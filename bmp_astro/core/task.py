@@ -21,7 +21,10 @@ from .resources import peak_memory, reset_peak_memory
 from .shipping import NotVisible, Shipped, receive
 
 _LARGEST_EXCEPTION = 1_000_000
+_LARGE_META = 1_000_000
 Home = tuple[str, int]
+
+logger = logging.getLogger(__name__)
 
 
 class StopNow(BaseException):
@@ -71,7 +74,6 @@ class Report:
     message: str = ""
     traceback: str = ""
     error: bytes | None = None
-    errno: int | None = None
     seconds: float = 0.0
     peak_memory: int | None = None
     worker: str = ""
@@ -123,8 +125,8 @@ def run_task(job: Job | Shipped, in_name: Any, since: float | None = None) -> Re
     )
     with recording(record), _surroundings(known, record, report, away):
         _attempt(known, in_name, record, report)
-    if away:
-        _seal(report)
+        if away:
+            _seal(report)
     report.seconds = time.perf_counter() - started
     report.warnings = record.warnings
     report.records = [] if record.forward is None else record.forward
@@ -165,7 +167,6 @@ def _blame(report: Report, error: BaseException) -> None:
         report.traceback = "".join(traceback.format_exception(error))
     except Exception:
         report.traceback = report.message
-    report.errno = error.errno if isinstance(error, OSError) else None
     try:
         sent = cloudpickle.dumps(error)
         if len(sent) <= _LARGEST_EXCEPTION and isinstance(pickle.loads(sent), BaseException):
@@ -176,14 +177,25 @@ def _blame(report: Report, error: BaseException) -> None:
 
 def _seal(report: Report) -> None:
     """Pickle the pair here, so that one that cannot be pickled costs only its own row."""
+    meta = report.value[1]
     try:
         report.value = cloudpickle.dumps(report.value)
     except BaseException as error:
-        meta = report.value[1]
         culprits = [key for key in meta if not _can_travel(meta[key])]
         _blame(report, error)
         report.message = f"the metadata {culprits} cannot be pickled: {report.message}"
         report.value = cloudpickle.dumps(report.value)
+        return
+    if len(report.value) > _LARGE_META:
+        _tell_large(meta)
+
+
+def _tell_large(meta: dict[str, Any]) -> None:
+    """Log which metadata are large: they cross between processes and stay in memory."""
+    sizes = {key: len(cloudpickle.dumps(value)) for key, value in meta.items()}
+    large = {key: size for key, size in sizes.items() if size > _LARGE_META // 10}
+    told = ", ".join(f"{key} ({size / 1e6:.1f} MB)" for key, size in large.items())
+    logger.warning("its metadata are large: %s; keep such things in a file", told)
 
 
 def _can_travel(value: Any) -> bool:
