@@ -86,7 +86,7 @@ def column(values: Sequence[Any]) -> Any:
     try:
         if there and all(hasattr(value, "unit") and hasattr(value, "to") for value in there):
             return _quantity(values, there)
-        if kinds and kinds in ({bool}, {int}, {complex}):
+        if kinds and kinds in ({bool}, {int}):
             return _masked(values, kinds.pop())
         if kinds and kinds <= {int, float}:
             return _masked(values, float)
@@ -218,7 +218,7 @@ def _scalar(value: Any) -> Any:
 def _one_shape(values: Sequence[Any]) -> bool:
     """Tell whether all are arrays of numbers of one shape, with elements."""
     shapes = {getattr(value, "shape", None) for value in values}
-    numbers = all(getattr(getattr(v, "dtype", None), "kind", "O") in "biufc" for v in values)
+    numbers = all(getattr(getattr(v, "dtype", None), "kind", "O") in "biuf" for v in values)
     return len(shapes) == 1 and numbers and all(value.size > 0 for value in values)
 
 
