@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 # Raw integers, float32 pixels, variance and sigma, flags, and the float64 strips of a tile.
 BYTES_PER_PIXEL = 24
+# A product: float32 pixels, float32 sigma, and flags; and its headers.
+PRODUCT_BYTES_PER_PIXEL = 9
+PRODUCT_HEADERS = 64 * 2**10
 # What an interpreter with numpy, astropy and the steps takes before it sees a pixel.
 BYTES_PER_TASK = 64 * 2**20
 
@@ -33,6 +36,9 @@ class CCDMultiPipe(BigMultiPipe):
     process_size : int or callable, optional
         The memory (bytes) that one file needs, or a function that tells it from the file's name;
         by default `frame_size`.
+    output_size : int or callable, optional
+        The room (bytes) that one output takes on the disk, or a function that tells it from the
+        input; by default `product_size`. `None` starts a run without looking for room.
     on_error : {"record", "raise"}
         What one bad file does: a row that says so, or an error once the others are done.
     **kwargs
@@ -73,6 +79,7 @@ class CCDMultiPipe(BigMultiPipe):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("instrument", self.instrument)
+        kwargs.setdefault("output_size", product_size)
         size = frame_size if process_size is None else process_size
         super().__init__(*args, process_size=size, on_error=on_error, **kwargs)
 
@@ -198,6 +205,28 @@ def frame_size(in_name: Any) -> int:
     except (OSError, ValueError):
         return BYTES_PER_TASK
     return BYTES_PER_TASK + BYTES_PER_PIXEL * ny * nx
+
+
+def product_size(in_name: Any) -> int:
+    """Estimate the room on the disk that the output of a file takes.
+
+    Parameters
+    ----------
+    in_name : str, path or nested list of them
+        The file; of a list, which makes one output, its first. Only the header is read.
+
+    Returns
+    -------
+    int
+        Bytes; 0 for a file that cannot be read, which has no output.
+    """
+    if not isinstance(in_name, str | os.PathLike):
+        return next(iter(map(product_size, in_name)), 0)
+    try:
+        ny, nx = read_header(in_name).shape
+    except (OSError, ValueError):
+        return 0
+    return PRODUCT_HEADERS + PRODUCT_BYTES_PER_PIXEL * ny * nx
 
 
 def _log_failures(pout: list[Outcome]) -> None:

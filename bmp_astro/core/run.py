@@ -11,6 +11,7 @@ from typing import Any
 from .brake import memory_is_short
 from .context import capturing_logs, current_task
 from .control import overridden_methods, report_unknown
+from .disk import refuse_without_room
 from .executors import Engine, choose_engine
 from .files import leaves, sweep
 from .helpers import assure_list
@@ -92,6 +93,9 @@ class Run:
         self._foretold = (
             None if self.n_inputs is None else [self._enter(name) for name in self.names]
         )
+        if self._foretold is not None:
+            names = zip(self.names, self._foretold, strict=True)
+            refuse_without_room(self.merged["outdir"], names, settings.output_size)
         single = self.foretell.file_keywords
         of_files = [] if single is None else [key for own in single.values() for key in own]
         keywords = dict.fromkeys([*pipe.kwargs, *control, *of_files])

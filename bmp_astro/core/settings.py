@@ -21,6 +21,9 @@ class Settings:
         The fraction of the available memory to use when ``mem_available`` is `None`.
     process_size : float or callable, optional
         Bytes that one file needs, or a function of its name; for a list input they add up.
+    output_size : float or callable, optional
+        Bytes that one output takes on the disk, or a function of the input. When the outputs
+        that are not there yet would not fit, an OSError says so before anything runs.
     executor : str, Executor, or callable
         "process", "thread", "serial", "auto", "dask:ADDRESS", an object with ``submit``, or a
         function that makes one.
@@ -51,6 +54,7 @@ class Settings:
     mem_available: float | None = None
     mem_frac: float = 0.8
     process_size: float | Callable[[Any], float] | None = None
+    output_size: float | Callable[[Any], float] | None = None
     executor: Any = "process"
     PoolClass: Any = None
     on_error: str = "raise"

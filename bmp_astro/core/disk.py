@@ -1,0 +1,67 @@
+"""Whether a disk has room for what a run is going to write."""
+
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+def refuse_without_room(
+    outdir: str | os.PathLike[str] | None,
+    names: Iterable[tuple[Any, str | None]],
+    output_size: float | Callable[[Any], float] | None,
+) -> None:
+    """Raise an error when the outputs of a run are thought to need more than is free.
+
+    Parameters
+    ----------
+    outdir : str, path or None
+        Where they go; it need not exist.
+    names : iterable of (in_name, outname)
+        The inputs, and their output where it can be foretold. One that exists is not counted: it
+        is kept, or replaced by something of its size.
+    output_size : float, callable or None
+        Bytes of one output, or a function of the input; `None` when nothing is known.
+
+    Raises
+    ------
+    OSError
+        With ``errno.ENOSPC``.
+    """
+    if output_size is None:
+        return
+    missing = [name for name, out in names if out is None or not os.path.lexists(out)]
+    needed = sum(_size(name, output_size) for name in missing)
+    folder = _nearest(os.curdir if outdir is None else os.fspath(outdir))
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"{len(missing)} outputs of about {needed / 2**20:.0f} MiB together do not fit into "
+            f"the {free / 2**20:.0f} MiB that are free: make room, give another outdir, or give "
+            "output_size=None to try all the same",
+            folder,
+        )
+
+
+def _size(in_name: Any, output_size: float | Callable[[Any], float]) -> float:
+    """Return the bytes that one output is thought to need; 0 when that cannot be told."""
+    if not callable(output_size):
+        return float(output_size)
+    try:
+        return float(output_size(in_name))
+    except Exception as error:
+        logger.debug("the size of the output of %s cannot be told: %s", in_name, error)
+        return 0.0
+
+
+def _nearest(folder: str) -> str:
+    """Return a directory, or the nearest one above it that exists."""
+    folder = os.path.abspath(folder)
+    while not os.path.isdir(folder) and os.path.dirname(folder) != folder:
+        folder = os.path.dirname(folder)
+    return folder
