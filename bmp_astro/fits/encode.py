@@ -1,14 +1,15 @@
 """Pixels to the numbers that a file stores."""
 
 import logging
-import sys
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 logger = logging.getLogger(__name__)
 
 _BAND = 256
+_BAND_BYTES = 2**19
 # Stored type, and the BZERO with which the standard has it (FITS standard, table 11).
 _TYPES = {
     "uint8": (">u1", 0),
@@ -28,11 +29,43 @@ BLANK = -32768
 
 @dataclass(frozen=True)
 class Stored:
-    """Numbers for a file, the scaling cards that go with them, and pixels without a value."""
+    """An image as a file stores it.
 
-    numbers: np.ndarray
-    cards: dict[str, float | int] = field(default_factory=dict)
-    lacking: np.ndarray | None = None
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(ny, nx)``.
+    dtype : `~numpy.dtype`
+        Type in the file, big-endian.
+    cards : dict
+        The scaling cards that go with it.
+    rows : callable
+        ``rows(y0, y1)`` gives big-endian numbers, which may be gone with the next call, and where
+        a pixel was not finite (None if all are).
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype
+    cards: dict[str, float | int]
+    rows: Callable[[int, int], tuple[np.ndarray, np.ndarray | None]]
+
+    @property
+    def nbytes(self) -> int:
+        """Size in the file, without padding."""
+        return self.shape[0] * self.shape[1] * self.dtype.itemsize
+
+    def bands(self) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
+        """Yield all rows, a few at a time, so that they stay in the processor's cache."""
+        ny, nx = self.shape
+        step = max(1, _BAND_BYTES // max(1, nx * self.dtype.itemsize))
+        for y0 in range(0, ny, step):
+            band = slice(y0, min(y0 + step, ny))
+            yield band, *self.rows(band.start, band.stop)
+
+    def whole(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return all numbers, and where a pixel was not finite."""
+        numbers, lacking = self.rows(0, self.shape[0])
+        return numbers.copy(), lacking
 
 
 def encode(
@@ -58,7 +91,7 @@ def encode(
     Returns
     -------
     Stored
-        Big-endian numbers; `lacking` is true where a pixel was not finite, None if all are.
+        Big-endian numbers.
 
     Raises
     ------
@@ -74,29 +107,41 @@ def encode(
         return _scaled(pixels, name, fill, limits)
     stored, zero = _TYPES[name]
     if name.startswith("float"):
-        return _floats(pixels, stored, fill)
+        return _floats(pixels, np.dtype(stored), fill)
     return _integers(pixels, name, stored, zero, fill)
 
 
-def _floats(pixels: np.ndarray, stored: str, fill: float | str | None) -> Stored:
-    """Return floating-point numbers."""
-    native = np.dtype(stored).newbyteorder("=")
-    with np.errstate(over="ignore", invalid="ignore"):
-        numbers = np.ascontiguousarray(pixels, dtype=native)
-    lacking = _lacking(numbers)
-    # checked and swapped in native order: both are several times slower in the other
-    is_own = not np.shares_memory(numbers, pixels)
-    numbers = _big_endian(numbers, in_place=is_own)
-    if lacking is not None:
-        numbers[lacking] = _fill_number(fill)
-    return Stored(numbers, {}, lacking)
+def _floats(pixels: np.ndarray, stored: np.dtype, fill: float | str | None) -> Stored:
+    """Return floating-point numbers, which are swapped when they are asked for."""
+    native, value = stored.newbyteorder("="), _fill_number(fill)
+    scratch = np.empty((0, pixels.shape[1]), stored)
+
+    def rows(y0: int, y1: int) -> tuple[np.ndarray, np.ndarray | None]:
+        nonlocal scratch
+        if len(scratch) < y1 - y0:
+            scratch = np.empty((y1 - y0, pixels.shape[1]), stored)
+        with np.errstate(over="ignore", invalid="ignore"):
+            band = pixels[y0:y1].astype(native, copy=False)
+        # checked in native order: that is several times slower in the other
+        lacking = _lacking(band)
+        numbers = scratch[: y1 - y0]
+        np.copyto(numbers, band)
+        if lacking is not None:
+            numbers[lacking] = value
+        return numbers, lacking
+
+    return Stored(pixels.shape, stored, {}, rows)
 
 
-def _big_endian(numbers: np.ndarray, *, in_place: bool) -> np.ndarray:
-    """Return numbers in the byte order of FITS; never the array that was given, unless told."""
-    if sys.byteorder == "big":
-        return numbers if in_place else numbers.copy()
-    return numbers.byteswap(inplace=in_place).view(numbers.dtype.newbyteorder(">"))
+def _ready(
+    numbers: np.ndarray, cards: dict[str, float | int], lacking: np.ndarray | None
+) -> Stored:
+    """Return numbers that are as they are stored."""
+
+    def rows(y0: int, y1: int) -> tuple[np.ndarray, np.ndarray | None]:
+        return numbers[y0:y1], None if lacking is None else lacking[y0:y1]
+
+    return Stored(numbers.shape, numbers.dtype, cards, rows)
 
 
 def _integers(
@@ -120,10 +165,9 @@ def _integers(
     if zero:
         bits = 8 * numbers.dtype.itemsize
         flipped = numbers.view(f"u{numbers.dtype.itemsize}") ^ (1 << (bits - 1))
-        return Stored(
-            flipped.view(stored[1:]).astype(stored), {"BSCALE": 1, "BZERO": zero}, lacking
-        )
-    return Stored(numbers.astype(stored), {}, lacking)
+        numbers = flipped.view(stored[1:])
+        return _ready(numbers.astype(stored), {"BSCALE": 1, "BZERO": zero}, lacking)
+    return _ready(numbers.astype(stored), {}, lacking)
 
 
 def _scaled(
@@ -153,7 +197,7 @@ def _scaled(
     if lacking is not None and fill == "nan":
         numbers[lacking] = BLANK
         cards["BLANK"] = BLANK
-    return Stored(numbers, cards, lacking)
+    return _ready(numbers, cards, lacking)
 
 
 def _lacking(pixels: np.ndarray) -> np.ndarray | None:

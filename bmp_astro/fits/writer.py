@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import astropy.units as u
 import numpy as np
@@ -20,10 +20,10 @@ from astropy.nddata import CCDData
 from astropy.wcs import WCS
 
 from .cards import as_header, set_card
-from .encode import Stored, encode
+from .encode import encode
 from .flags import MaskBit, flags_of
 from .header import clean_product_header
-from .source import BLOCK
+from .stream import PlainFile, TileFile
 from .units import format_unit
 from .wcs import replace_wcs, same_sky, standardize_wcs, wcs_of
 
@@ -110,9 +110,8 @@ def write_frame(
         raise ValueError(f"the image is {ccd.data.ndim}-D {ccd.shape} but must be 2-D (ny, nx)")
     if not overwrite and os.path.lexists(target):
         raise FileExistsError(f"{target} exists: give another name, or overwrite=True")
-    hdus = list(_hdus(ccd, str(target), dtype, chosen, mask_bits, fill, limits))
-    with _replaced(target) as stream:
-        _write(hdus, stream, target.suffix.lower(), checksum)
+    with _replaced(target) as stream, _units(stream, target.suffix.lower(), checksum) as units:
+        _put(ccd, units, str(target), _Options(dtype, chosen, mask_bits, fill, limits))
     return path
 
 
@@ -125,35 +124,37 @@ def _chosen_planes(planes: Iterable[str]) -> tuple[str, ...]:
     return chosen
 
 
-def _hdus(
-    ccd: CCDData,
-    where: str,
-    dtype: str,
-    planes: tuple[str, ...],
-    mask_bits: int | None,
-    fill: float | str | None,
-    limits: tuple[float, float] | None,
-) -> Iterator[tuple[str, fits.Header, Stored]]:
-    """Yield name, header and numbers of the units of the file."""
+class _Options(NamedTuple):
+    """What of an image is written, and how."""
+
+    dtype: str
+    planes: tuple[str, ...]
+    mask_bits: int | None
+    fill: float | str | None
+    limits: tuple[float, float] | None
+
+
+def _put(ccd: CCDData, units: PlainFile | TileFile, where: str, how: _Options) -> None:
+    """Add the image and its planes to the units of a file."""
     unit = format_unit(ccd.unit)
-    pixels = encode(np.asarray(ccd.data), dtype, fill=fill, limits=limits)
-    lacking = pixels.lacking
-    yield "", _product_header(ccd, unit, where), pixels
-    deviation = _deviation(ccd) if "uncertainty" in planes else None
+    flags, deviation = flags_of(ccd), _deviation(ccd) if "uncertainty" in how.planes else None
+    has_mask = "mask" in how.planes
+    pixels = encode(np.asarray(ccd.data), how.dtype, fill=how.fill, limits=how.limits)
+    follow = deviation is not None or has_mask
+    lacking = units.add("", _product_header(ccd, unit, where), pixels, extend=follow)
     if deviation is not None:
-        kind = "float64" if np.dtype(dtype).name == "float64" else "float32"
-        stored = encode(deviation, kind, fill=fill)
-        if stored.lacking is not None:
-            lacking = stored.lacking if lacking is None else lacking | stored.lacking
-        yield "UNCERT", _uncertainty_header(unit), stored
-    flags = flags_of(ccd)
+        kind = "float64" if np.dtype(how.dtype).name == "float64" else "float32"
+        stored = encode(deviation, kind, fill=how.fill)
+        also = units.add("UNCERT", _uncertainty_header(unit), stored)
+        if also is not None:
+            lacking = also if lacking is None else lacking | also
     if lacking is not None:
         flags = np.zeros(ccd.shape, np.uint8) if flags is None else flags
         flags = flags | lacking.astype(np.uint8) * np.uint8(MaskBit.NO_DATA)
         logger.warning("%s: %d pixels have no finite value", where, np.count_nonzero(lacking))
-    if flags is not None and "mask" in planes:
-        flags = flags if mask_bits is None else flags & np.uint8(mask_bits)
-        yield "MASK", _mask_header(), Stored(flags)
+    if flags is not None and has_mask:
+        flags = flags if how.mask_bits is None else flags & np.uint8(how.mask_bits)
+        units.add("MASK", _mask_header(), encode(flags, "uint8"))
 
 
 def _product_header(ccd: CCDData, unit: str | None, where: str) -> fits.Header:
@@ -239,55 +240,15 @@ def _replaced(target: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def _write(
-    hdus: list[tuple[str, fits.Header, Stored]], stream: BinaryIO, suffix: str, checksum: bool
-) -> None:
-    """Write all units."""
+@contextlib.contextmanager
+def _units(stream: BinaryIO, suffix: str, checksum: bool) -> Iterator[PlainFile | TileFile]:
+    """Yield what writes units to a stream, in the way that a name's suffix asks for."""
     if suffix == ".fz":
-        tiles = [_compressed(*hdu) for hdu in hdus]
-        fits.HDUList([fits.PrimaryHDU(), *tiles]).writeto(stream, checksum=checksum)
+        units = TileFile(stream, checksum)
+        yield units
+        units.close()
     elif suffix == ".gz":
         with gzip.GzipFile("", "wb", _GZIP_LEVEL, stream, mtime=0) as packed:
-            _write_plain(hdus, packed, checksum)
+            yield PlainFile(packed, checksum)
     else:
-        _write_plain(hdus, stream, checksum)
-
-
-def _write_plain(
-    hdus: list[tuple[str, fits.Header, Stored]], stream: BinaryIO, checksum: bool
-) -> None:
-    """Write units one after the other, without another copy of the pixels."""
-    for name, header, stored in hdus:
-        if name:
-            hdu = fits.ImageHDU(stored.numbers, header, name=name)
-        else:
-            hdu = fits.PrimaryHDU(stored.numbers, header)
-            if len(hdus) > 1:
-                hdu.header.set("EXTEND", True, "extensions may be present", after="NAXIS2")
-        _set_scaling(hdu.header, stored)
-        if checksum:
-            hdu.add_checksum()
-        stream.write(hdu.header.tostring().encode("ascii"))
-        stream.write(memoryview(stored.numbers).cast("B"))
-        stream.write(b"\0" * (-stored.numbers.nbytes % BLOCK))
-
-
-def _compressed(name: str, header: fits.Header, stored: Stored) -> fits.CompImageHDU:
-    """Return a tile-compressed unit, without loss."""
-    is_float = stored.numbers.dtype.kind == "f"
-    hdu = fits.CompImageHDU(
-        stored.numbers,
-        header,
-        name=name if name else None,
-        compression_type="GZIP_2" if is_float else "RICE_1",
-        quantize_level=0.0,
-    )
-    _set_scaling(hdu.header, stored)
-    return hdu
-
-
-def _set_scaling(header: fits.Header, stored: Stored) -> None:
-    """Say how the numbers are scaled."""
-    last = "GCOUNT" if "GCOUNT" in header else "NAXIS2"
-    for name, value in stored.cards.items():
-        header.set(name, value, after=last)
+        yield PlainFile(stream, checksum)

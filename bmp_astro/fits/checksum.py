@@ -1,0 +1,81 @@
+"""DATASUM and CHECKSUM (FITS standard 4.0, section 4.4.2.7 and appendix J)."""
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+_WORD = 0xFFFFFFFF
+_ZEROS = "0" * 16
+
+
+def ones_complement_sum(chunks: Iterable[np.ndarray], total: int = 0) -> int:
+    """Add up big-endian 32-bit words with the carry brought around.
+
+    Parameters
+    ----------
+    chunks : iterable of `~numpy.ndarray`
+        Contiguous arrays as they are stored in a file; only the last may be no whole number of
+        words, and counts as if zeros followed.
+    total : int
+        Sum to begin with.
+
+    Returns
+    -------
+    int
+        The sum, of 32 bits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones_complement_sum([np.array([1.0, 2.0], dtype=">f4")])
+    2139095040
+    """
+    for chunk in chunks:
+        data = memoryview(chunk.reshape(-1)).cast("B")
+        whole = len(data) // 4 * 4
+        # in native order the sum of the words is that of their bytes in other places
+        halves = np.frombuffer(data[:whole], dtype=">u4").astype(np.uint32)
+        total += int(halves.sum(dtype=np.uint64))
+        total += int.from_bytes(bytes(data[whole:]).ljust(4, b"\0"), "big")
+    while total >> 32:
+        total = (total & _WORD) + (total >> 32)
+    return total
+
+
+def sum_cards(datasum: int) -> list[str]:
+    """Return the text of the two cards, CHECKSUM with zeros in the place of its value."""
+    quoted = f"'{datasum}'"
+    return [
+        f"CHECKSUM= '{_ZEROS}'   / checksum of this unit".ljust(80),
+        f"DATASUM = {quoted:20} / checksum of its data".ljust(80),
+    ]
+
+
+def with_checksum(header: str, datasum: int) -> str:
+    """Put the value of CHECKSUM into the text of a header that has `sum_cards`."""
+    words = np.frombuffer(header.encode("ascii"), dtype=np.uint8)
+    total = ones_complement_sum([words], datasum)
+    return re.sub(f"(?<=CHECKSUM= '){_ZEROS}", _encoded(~total & _WORD), header, count=1)
+
+
+def _encoded(value: int) -> str:
+    """Return 16 letters and digits that add up to a value (appendix J.2 of the standard)."""
+    columns = []
+    for shift in (24, 16, 8, 0):
+        byte = value >> shift & 0xFF
+        four = [byte // 4 + 48] * 4
+        four[0] += byte % 4
+        columns.append(_without_punctuation(four))
+    text = "".join(chr(columns[word][place]) for place in range(4) for word in range(4))
+    return text[-1] + text[:-1]
+
+
+def _without_punctuation(four: list[int]) -> list[int]:
+    """Return four characters of the same sum, all of them letters or digits."""
+    while any(not chr(code).isalnum() for code in four):
+        for one, other in ((0, 1), (2, 3)):
+            if not (chr(four[one]).isalnum() and chr(four[other]).isalnum()):
+                four[one] += 1
+                four[other] -= 1
+    return four

@@ -1,0 +1,143 @@
+"""Units of a file written one after the other, their pixels a few rows at a time."""
+
+import gzip
+from collections.abc import Mapping
+from typing import BinaryIO
+
+import numpy as np
+from astropy.io import fits
+
+from .cards import CARD_LENGTH
+from .checksum import ones_complement_sum, sum_cards, with_checksum
+from .encode import Stored
+from .source import BLOCK
+
+_BITPIX = {("i", 1): 8, ("u", 1): 8, ("i", 2): 16, ("i", 4): 32, ("i", 8): 64}
+_BITPIX |= {("f", 4): -32, ("f", 8): -64}
+
+
+class PlainFile:
+    """Image units that are not compressed, written to a stream.
+
+    Parameters
+    ----------
+    stream : file
+        Open for writing.
+    checksum : bool
+        Whether each unit has CHECKSUM and DATASUM.
+    """
+
+    def __init__(self, stream: BinaryIO | gzip.GzipFile, checksum: bool) -> None:
+        self._stream = stream
+        self._checksum = checksum
+
+    def add(
+        self, name: str, header: fits.Header, stored: Stored, *, extend: bool = False
+    ) -> np.ndarray | None:
+        """Write one unit.
+
+        Parameters
+        ----------
+        name : str
+            Its name; the first unit has none.
+        header : `~astropy.io.fits.Header`
+            Its cards, without those that tell its structure.
+        stored : Stored
+            Its pixels.
+        extend : bool
+            Whether other units may follow the first.
+
+        Returns
+        -------
+        `~numpy.ndarray` of bool or None
+            Where pixels were not finite; None if all are.
+        """
+        text = _structure(name, stored, extend) + header.tostring(endcard=False, padding=False)
+        if self._checksum:
+            datasum = ones_complement_sum(numbers for _, numbers, _ in stored.bands())
+            text = with_checksum(_padded("".join([text, *sum_cards(datasum)])), datasum)
+        else:
+            text = _padded(text)
+        self._stream.write(text.encode("ascii"))
+        lacking = None
+        for band, numbers, missing in stored.bands():
+            self._stream.write(memoryview(numbers.reshape(-1)).cast("B"))
+            if missing is not None:
+                lacking = np.zeros(stored.shape, bool) if lacking is None else lacking
+                lacking[band] = missing
+        self._stream.write(b"\0" * (-stored.nbytes % BLOCK))
+        return lacking
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+
+class TileFile:
+    """Tile-compressed units, which are written when the file is complete.
+
+    Parameters
+    ----------
+    stream : file
+        Open for writing.
+    checksum : bool
+        Whether each unit has CHECKSUM and DATASUM.
+    """
+
+    def __init__(self, stream: BinaryIO, checksum: bool) -> None:
+        self._stream = stream
+        self._checksum = checksum
+        self._units: list[fits.CompImageHDU] = []
+
+    def add(
+        self, name: str, header: fits.Header, stored: Stored, *, extend: bool = False
+    ) -> np.ndarray | None:
+        """Compress one unit without loss; as `PlainFile.add`."""
+        numbers, lacking = stored.whole()
+        hdu = fits.CompImageHDU(
+            numbers,
+            header,
+            name=name if name else None,
+            compression_type="GZIP_2" if numbers.dtype.kind == "f" else "RICE_1",
+            quantize_level=0.0,
+        )
+        last = "GCOUNT" if "GCOUNT" in hdu.header else "NAXIS2"
+        for keyword, value in stored.cards.items():
+            hdu.header.set(keyword, value, after=last)
+        self._units.append(hdu)
+        return lacking
+
+    def close(self) -> None:
+        """Write all units."""
+        hdus = fits.HDUList([fits.PrimaryHDU(), *self._units])
+        hdus.writeto(self._stream, checksum=self._checksum)
+
+
+def _structure(name: str, stored: Stored, extend: bool) -> str:
+    """Return the cards that every unit begins with."""
+    ny, nx = stored.shape
+    bitpix = _BITPIX[stored.dtype.kind, stored.dtype.itemsize]
+    cards = [("NAXIS", 2, "number of axes"), ("NAXIS1", nx, "columns"), ("NAXIS2", ny, "rows")]
+    cards.insert(0, ("BITPIX", bitpix, "bits of a pixel; negative: floating point"))
+    if name:
+        lines = ["XTENSION= 'IMAGE   '           / image extension".ljust(CARD_LENGTH)]
+        cards += [("PCOUNT", 0, "no parameters"), ("GCOUNT", 1, "one group")]
+    else:
+        lines = [_card("SIMPLE", "T", "conforms to the FITS standard")]
+    lines += [_card(*card) for card in cards]
+    if extend:
+        lines.append(_card("EXTEND", "T", "extensions may follow"))
+    scaling: Mapping[str, float | int] = stored.cards
+    lines += [str(fits.Card(keyword, value)) for keyword, value in scaling.items()]
+    if name:
+        lines.append(f"EXTNAME = '{name:8}'           / name of this unit".ljust(CARD_LENGTH))
+    return "".join(lines)
+
+
+def _card(keyword: str, value: int | str, comment: str) -> str:
+    return f"{keyword:8}= {value:>20} / {comment}".ljust(CARD_LENGTH)
+
+
+def _padded(text: str) -> str:
+    """Return a header's text with END, to whole blocks."""
+    text += "END"
+    return text.ljust(-(-len(text) // BLOCK) * BLOCK)
