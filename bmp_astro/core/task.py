@@ -16,6 +16,7 @@ from typing import Any
 import cloudpickle
 
 from .context import TaskRecord, capturing_logs, recording
+from .control import call
 from .outcome import Rejected
 from .resources import peak_memory, reset_peak_memory
 from .shipping import NotVisible, Shipped, receive
@@ -136,7 +137,8 @@ def run_task(job: Job | Shipped, in_name: Any, since: float | None = None) -> Re
 def _attempt(job: Job, in_name: Any, record: TaskRecord, report: Report) -> None:
     """Process the input; put into the report what came of it."""
     try:
-        outname, meta = job.pipe.file_process(in_name, **job.control)
+        keywords = job.pipe.kwargs_merge(**job.control)
+        outname, meta = call(job.pipe.file_process, in_name, keywords=keywords)
     except StopNow:
         raise
     except Rejected as reason:

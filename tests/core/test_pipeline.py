@@ -452,12 +452,13 @@ def test_num_processes_1_runs_here(make_files, outdir):
 
 def test_a_file_process_of_ones_own(make_files, outdir):
     class Own(BigMultiPipe):
-        def file_process(self, in_name, **kwargs):
-            return (None, {}) if in_name.endswith("1.txt") else (in_name + "!", {"n": 1})
+        def file_process(self, in_name, n=0, outdir=None):
+            return (None, {}) if in_name.endswith("1.txt") else (in_name + outdir, {"n": n})
 
-    pout = Own(executor="serial").pipeline(make_files(2))
+    names = make_files(2)
+    pout = Own(executor="serial", outdir="!", n=1, other=2).pipeline(names)
     assert [o.status for o in pout] == ["done", "rejected"]
-    assert pout[0].meta == {"n": 1}
+    assert pout[0] == (names[0] + "!", {"n": 1})
 
 
 def test_file_process_alone_returns_the_plain_pair(make_files, outdir):
