@@ -1,21 +1,26 @@
 """Master bias, dark and flat frames."""
 
 from .build import build_master
+from .camera import CameraMeasures, Measured
 from .combine import combine
 from .find import MasterFile, find_masters
 from .inputs import SAME_EXPOSURE
+from .measure import measure_camera
 from .pipe import MasterPipe
 from .quality import InputRow, Limits
 from .report import MasterReport
 
 __all__ = [
     "SAME_EXPOSURE",
+    "CameraMeasures",
     "InputRow",
     "Limits",
     "MasterFile",
     "MasterPipe",
     "MasterReport",
+    "Measured",
     "build_master",
     "combine",
     "find_masters",
+    "measure_camera",
 ]

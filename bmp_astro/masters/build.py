@@ -13,6 +13,7 @@ from astropy.nddata import CCDData
 
 from ..kernels import Combined
 from .cards import record_combination, record_master
+from .checks import check_camera
 from .combine import as_ccd
 from .expected import NO_READ_NOISE, ReadNoise, common_variance, expected_noise, find_read_noise
 from .inputs import Input, check_inputs, open_inputs, usable
@@ -160,7 +161,8 @@ overscan_iterations, overscan_skip
         noise = find_read_noise(kind, candidates, read_noise) if candidates else NO_READ_NOISE
         used = check_inputs(kind, inputs, limits, noise.adu)
         combined, header = _combine(kind, used, recipe, noise, mem_limit, num_threads)
-    report = _report(kind, inputs, noise, combined, limits)
+        report = _report(kind, inputs, noise, combined, limits)
+        check_camera(report, used, noise, limits)
     norm = _finish(kind, combined, [one.raw for one in used])
     record_master(header, report, [one.raw for one in used], noise, norm)
     unit = u.dimensionless_unscaled if kind == "flat" else used[0].raw.source.unit

@@ -163,6 +163,9 @@ def _record_facts(header: fits.Header, report: MasterReport, raws: Sequence[RawF
         ("LVLMEAN", report.level, f"[{unit}] mean level of the inputs"),
         ("LVLSCAT", report.level_scatter, f"[{unit}] scatter of their levels"),
         ("LVLDRIFT", report.level_drift, f"[{unit}/h] drift of their levels"),
+        ("GAINMEAS", report.gain_measured, "[electron/adu] gain, from the noise of the inputs"),
+        ("GAINMERR", report.gain_uncertainty, "[electron/adu] its standard error"),
+        ("DARKCUR", report.dark_current, "[electron/s] dark current of a typical pixel"),
         ("DATE-AVG", mid_date([raw.fact("date_obs") for raw in raws]), "middle of the inputs"),
     ):
         if value is not None:

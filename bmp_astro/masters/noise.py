@@ -58,22 +58,42 @@ def read_noise_from_pairs(frames: Sequence[np.ndarray]) -> float | None:
     >>> round(read_noise_from_pairs(rng.normal(1000, 5, (3, 512, 512))), 1)
     5.0
     """
-    variances = []
+    variances = [np.median(found) for found in pair_variances(frames)]
+    return float(np.sqrt(np.median(variances) / 2)) if variances else None
+
+
+def pair_variances(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return, for each frame and the next, the variance of their difference in each tile.
+
+    It is the variance about a plane, since light and levels change slowly.  The variances are
+    scaled so that their median is that of the values: the median of chi square lies below its mean
+    (Wilson and Hilferty 1931, PNAS 17, 684).
+    """
+    found = []
     for one, other in pairwise(frames):
-        tiles = _tiles(one.astype(np.float32) - other.astype(np.float32))
-        freedom = tiles.shape[1] - 1
-        # The median of chi square lies below its mean (Wilson and Hilferty 1931).
-        median = (1 - 2 / (9 * freedom)) ** 3 if freedom else 1.0
-        variances.append(np.median(tiles.var(axis=1, ddof=1, dtype=float)) / median / 2)
-    return float(np.sqrt(np.median(variances))) if variances else None
+        difference = one.astype(np.float32) - other.astype(np.float32)
+        tiles = tiles_of(difference)
+        planes = _planes([min(*sizes) for sizes in zip(_TILE, difference.shape, strict=True)])
+        fitted = np.square(tiles @ planes).sum(axis=1)
+        freedom = max(tiles.shape[1] - planes.shape[1], 1)
+        median = (1 - 2 / (9 * freedom)) ** 3
+        found.append((np.einsum("ij,ij->i", tiles, tiles) - fitted) / (freedom * median))
+    return found
 
 
-def _tiles(image: np.ndarray) -> np.ndarray:
-    """Return the image cut into tiles, shape ``(tiles, pixels)``; what is left over is dropped."""
+def _planes(shape: Sequence[int]) -> np.ndarray:
+    """Return an orthonormal basis of the planes over a tile, one in each column."""
+    axes = [axis.ravel() for axis, n in zip(np.indices(shape), shape, strict=True) if n > 1]
+    columns = [np.ones(shape).ravel(), *(axis - axis.mean() for axis in axes)]
+    return np.transpose([column / np.linalg.norm(column) for column in columns])
+
+
+def tiles_of(image: np.ndarray) -> np.ndarray:
+    """Return the image cut into tiles, float64, shape ``(tiles, pixels)``, without what is left."""
     height, width = (min(tile, size) for tile, size in zip(_TILE, image.shape, strict=True))
     ny, nx = image.shape[0] // height, image.shape[1] // width
     cut = image[: ny * height, : nx * width].reshape(ny, height, nx, width)
-    return cut.swapaxes(1, 2).reshape(ny * nx, -1)
+    return cut.swapaxes(1, 2).reshape(ny * nx, -1).astype(float)
 
 
 def standard_error_factor(

@@ -49,6 +49,10 @@ class Limits:
     max_drift : float, optional
         An alarm when the level of bias or dark frames drifts faster, adu/hour, if it scatters by a
         fifth of the read noise at least.  By default the read noise an hour.
+    max_gain_error, max_read_noise_error, max_saturation_error : float
+        An alarm when what was measured differs from what is believed by a larger fraction.
+    max_temperature_offset : float
+        An alarm when the detector is farther from the temperature that was set, K.
     """
 
     min_frames: int = 1
@@ -60,6 +64,10 @@ class Limits:
     min_flat_electrons: float = 50.0
     max_rejected: float = 0.03
     max_drift: float | None = None
+    max_gain_error: float = 0.1
+    max_read_noise_error: float = 0.2
+    max_saturation_error: float = 0.05
+    max_temperature_offset: float = 1.0
 
 
 class FrameStats(NamedTuple):

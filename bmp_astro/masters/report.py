@@ -37,6 +37,10 @@ class MasterReport:
         "given", "header", "measured" or "".
     rejected : float
         Fraction of the values that were rejected.
+    gain_measured, gain_uncertainty : float or None
+        Of flats: what their noise tells, electron/adu.
+    dark_current : float or None
+        Of darks without bias, electron/s.
     """
 
     kind: str
@@ -49,6 +53,9 @@ class MasterReport:
     read_noise: float | None = None
     read_noise_source: str = ""
     rejected: float = 0.0
+    gain_measured: float | None = None
+    gain_uncertainty: float | None = None
+    dark_current: float | None = None
 
     @property
     def used(self) -> list[str]:
@@ -69,6 +76,9 @@ class MasterReport:
             "read_noise": self.read_noise,
             "read_noise_source": self.read_noise_source,
             "rejected_fraction": self.rejected,
+            "gain_measured": self.gain_measured,
+            "gain_uncertainty": self.gain_uncertainty,
+            "dark_current": self.dark_current,
             "alarms": "; ".join(self.alarms),
             "inputs": json.dumps([asdict(row) for row in self.rows]),
         }

@@ -1,0 +1,172 @@
+"""Read noise, gain and saturation of a camera, from the pixels themselves."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from .noise import pair_variances, read_noise_from_pairs, tiles_of
+
+_MEDIAN_TO_MEAN = np.sqrt(np.pi / 2)  # how much less precise a median is than a mean
+_MAD_TO_SIGMA = 1.4826
+_BRIGHT = 0.25  # of the median level: darker tiles tell little of the gain
+_DETECTED = 3.0
+_TOP, _BELOW = 0.96, 0.80  # of the highest value: where a plateau is, and what it stands out from
+_PLATEAU_PIXELS = 4
+_PLATEAU_CONTRAST = 4.0
+
+
+class Estimate(NamedTuple):
+    """A number, its standard error, and from how many pairs or pixels it was measured."""
+
+    value: float
+    uncertainty: float
+    count: int
+
+
+def measure_read_noise(frames: Sequence[np.ndarray]) -> Estimate | None:
+    """Measure the read noise from frames without light, in their unit.
+
+    Parameters
+    ----------
+    frames : sequence of `~numpy.ndarray`
+        Bias frames, or the same rows of each, shape ``(ny, nx)``.
+
+    Returns
+    -------
+    Estimate or None
+        The number is that of `read_noise_from_pairs`; None for fewer than two frames, or where
+        they do not differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bmp_astro.masters.transfer import measure_read_noise
+    >>> rng = np.random.default_rng(1)
+    >>> found = measure_read_noise(rng.normal(1000, 5, (3, 512, 512)))
+    >>> abs(found.value - 5) < 3 * found.uncertainty < 0.05
+    True
+    """
+    value = read_noise_from_pairs(frames)
+    if not value:
+        return None
+    pairs = pair_variances(frames)
+    error = _error_of_median(np.concatenate(pairs) / 2, len(pairs)) / (2 * value)
+    return Estimate(value, error, len(pairs))
+
+
+def measure_gain(
+    flats: Sequence[np.ndarray], read_noise: Estimate, dark: float = 0.0
+) -> Estimate | None:
+    r"""Measure the gain by photon transfer: the variance of a flat grows with its level.
+
+    Parameters
+    ----------
+    flats : sequence of `~numpy.ndarray`
+        Flats of one filter without their bias, adu, or the same rows of each, shape ``(ny, nx)``;
+        not finite where a pixel is not to be used. Their levels may differ.
+    read_noise : Estimate
+        adu.
+    dark : float
+        Level of the dark current that was subtracted from each, adu; its noise is there.
+
+    Returns
+    -------
+    Estimate or None
+        electron/adu. None for fewer than two flats, or where their noise does not show.
+
+    Notes
+    -----
+    Of two flats, the second times the ratio :math:`r` of their levels is subtracted from the
+    first: neither the pattern of the detector nor that of the lamp is left. In small tiles, the
+    variance of the difference is :math:`(1 + r)\,x / g + (1 + r^2)\,R^2`, of the level :math:`x`
+    of the first, the gain :math:`g` and the read noise :math:`R` in adu (Janesick 2007, *Photon
+    Transfer*, chapter 5). The median of the tiles counts, so that cosmic rays and stars do not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bmp_astro.masters.transfer import Estimate, measure_gain
+    >>> rng = np.random.default_rng(1)
+    >>> flats = [rng.poisson(level, (512, 512)) / 2.0 for level in (20000, 30000)]
+    >>> round(measure_gain(flats, Estimate(0.0, 0.0, 1)).value, 1)
+    2.0
+    """
+    inverse, share = [], []
+    for one, other in pairwise(flats):
+        ratio = float(np.nanmedian(one) / np.nanmedian(other))
+        scaled = (ratio * other).astype(np.float32)
+        variance = pair_variances([one, scaled])[0]
+        level = tiles_of(one + scaled).mean(axis=1, dtype=float) / 2 + dark
+        with np.errstate(invalid="ignore"):
+            good = np.isfinite(variance) & (level > _BRIGHT * np.nanmedian(level))
+        level, variance = level[good], variance[good]
+        photons = variance - read_noise.value**2 * (1 + ratio**2)
+        inverse.append(photons / (level * (1 + ratio)))
+        share.append((1 + ratio**2) / (level * (1 + ratio)))
+    found = np.concatenate(inverse) if inverse else np.zeros(0)
+    if not found.size:
+        return None
+    value = float(np.median(found))
+    of_read_noise = 2 * read_noise.value * read_noise.uncertainty
+    error = float(
+        np.hypot(
+            _error_of_median(found, len(inverse)),
+            of_read_noise * np.median(np.concatenate(share)),
+        )
+    )
+    if value <= _DETECTED * error:
+        return None
+    return Estimate(1 / value, error / value**2, len(inverse))
+
+
+def find_plateau(maxima: np.ndarray, highest: float) -> Estimate | None:
+    """Find the level at which pixels stop, if that is below what the numbers could hold.
+
+    Parameters
+    ----------
+    maxima : `~numpy.ndarray`
+        The largest raw value of each pixel in some frames, adu, shape ``(ny, nx)``.
+    highest : float
+        The largest value that the raw type can have.
+
+    Returns
+    -------
+    Estimate or None
+        adu: the median of the pixels on the plateau, half the range of their values, and how many
+        there are. None where there are too few, or no more than below.
+
+    Notes
+    -----
+    A plateau is where at least four pixels are within 4 % of the highest value, and four times as
+    many as their numbers between 80 and 96 % of it would let expect.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bmp_astro.masters.transfer import find_plateau
+    >>> pixels = np.full((50, 50), 1500)
+    >>> pixels[::10, 7] = 55400, 55380, 55450, 55410, 40000
+    >>> find_plateau(pixels, 65535)
+    Estimate(value=55405.0, uncertainty=35.0, count=4)
+    """
+    top = float(maxima.max(initial=0))
+    bright = maxima[maxima > _BELOW * top]
+    plateau = bright[bright >= _TOP * top]
+    expected = (bright.size - plateau.size) * (1 - _TOP) / (_TOP - _BELOW)
+    if top >= highest or plateau.size < max(_PLATEAU_PIXELS, _PLATEAU_CONTRAST * expected):
+        return None
+    if plateau.size > maxima.size / 2:  # the level of a flat, or of nothing at all
+        return None
+    return Estimate(float(np.median(plateau)), float(np.ptp(plateau) / 2), plateau.size)
+
+
+def _error_of_median(tiles: np.ndarray, pairs: int) -> float:
+    """Return the standard error of the median of all tiles of all pairs.
+
+    Neighboring pairs have one frame in common: the squares of their differences correlate by 1/4.
+    """
+    sigma = _MAD_TO_SIGMA * np.median(np.abs(tiles - np.median(tiles)))
+    shared = 1 + (pairs - 1) / (2 * pairs)
+    return float(_MEDIAN_TO_MEAN * sigma * np.sqrt(shared / tiles.size))
