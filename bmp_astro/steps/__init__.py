@@ -1,5 +1,6 @@
 """The steps of a calibration: plain functions from CCDData to CCDData."""
 
+from .alarms import raise_alarms
 from .bias import subtract_bias
 from .calibrate import calibrate
 from .cosmicray import remove_cosmic_rays
@@ -24,6 +25,7 @@ __all__ = [
     "image_statistics",
     "mask_bad_pixels",
     "mask_saturated",
+    "raise_alarms",
     "remove_cosmic_rays",
     "subtract_bias",
     "subtract_dark",

@@ -1,0 +1,81 @@
+"""What an observer should look at in a frame."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import astropy.units as u
+from astropy.nddata import CCDData
+
+from ..fits import Instrument, find_instrument
+
+
+def raise_alarms(
+    ccd: CCDData,
+    bmp_meta: dict[str, Any] | None = None,
+    max_temperature_offset: u.Quantity | float = 1.0,
+    max_negative_fraction: float = 0.6,
+    instrument: Any = None,
+    **kwargs: Any,
+) -> CCDData:
+    """Write into the metadata what is suspicious about a calibrated frame.
+
+    Parameters
+    ----------
+    ccd : `~astropy.nddata.CCDData`
+        The frame, ``(ny, nx)``.
+    bmp_meta : dict, optional
+        The frame's metadata. Where there is something to say, it joins the text in ``alarms``. If
+        `image_statistics` was there before, its ``negative_fraction`` is looked at.
+    max_temperature_offset : `~astropy.units.Quantity` or float
+        K; an alarm when the detector is farther from the temperature that was set.
+    max_negative_fraction : float
+        An alarm when a larger fraction of the pixels is negative. Without any sky it is a half; a
+        level that is too low by a quarter of the noise makes it 0.6.
+    instrument : Instrument or str, optional
+        Knows the temperatures; by default chosen by the header.
+    **kwargs
+        Not used.
+
+    Returns
+    -------
+    `~astropy.nddata.CCDData`
+        The frame as it is.
+
+    Examples
+    --------
+    >>> from astropy.nddata import CCDData
+    >>> from bmp_astro.steps import raise_alarms
+    >>> meta = {"negative_fraction": 0.9}
+    >>> _ = raise_alarms(CCDData([[-1.0]], unit="adu"), bmp_meta=meta)
+    >>> meta["alarms"]
+    '90 % of the pixels are negative (limit 60 %): was too much subtracted?'
+    """
+    if bmp_meta is None:
+        return ccd
+    camera = find_instrument(instrument, ccd.header)
+    texts = [bmp_meta.get("alarms", "")]
+    texts += temperature_alarm(camera, ccd.header, max_temperature_offset)
+    negative = bmp_meta.get("negative_fraction", 0.0)
+    if negative > max_negative_fraction:
+        texts.append(
+            f"{100 * negative:.0f} % of the pixels are negative "
+            f"(limit {100 * max_negative_fraction:g} %): was too much subtracted?"
+        )
+    if any(texts):
+        bmp_meta["alarms"] = "; ".join(filter(None, texts))
+    return ccd
+
+
+def temperature_alarm(
+    camera: Instrument, header: Mapping[str, Any], limit: u.Quantity | float
+) -> list[str]:
+    """Return an alarm where the detector was not as cold or warm as it was set to, else nothing."""
+    actual = camera.value("temperature", header)
+    wanted = camera.value("set_temperature", header)
+    kelvin = u.Quantity(limit, u.K).value
+    if actual is None or wanted is None or abs(actual.value - wanted.value) <= kelvin:
+        return []
+    return [
+        f"the detector was at {actual.value:.1f} deg_C, {actual.value - wanted.value:+.1f} K from "
+        f"the {wanted.value:g} deg_C that were set (limit {kelvin:g} K)"
+    ]
