@@ -8,6 +8,7 @@ from .dark import subtract_dark
 from .flat import divide_flat
 from .gain import correct_gain
 from .header import header_to_meta
+from .linearity import correct_linearity
 from .mask import mask_bad_pixels, mask_saturated
 from .overscan import subtract_overscan
 from .single import as_single
@@ -19,6 +20,7 @@ __all__ = [
     "as_single",
     "calibrate",
     "correct_gain",
+    "correct_linearity",
     "create_uncertainty",
     "divide_flat",
     "header_to_meta",

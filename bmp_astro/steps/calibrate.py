@@ -16,6 +16,7 @@ from .facts import find_gain, find_read_noise, find_section
 from .flat import flat_terms
 from .gain import gain_terms
 from .image import remade, run
+from .linearity import correct_linearity, note_other_linearity
 from .mask import known_saturation
 from .master import Master, open_bad_pixels, open_master
 from .overscan import OverscanLevel, frame_level
@@ -47,6 +48,7 @@ def calibrate(
     overscan_iterations: int = 1,
     overscan_skip: int | tuple[int, int] = 0,
     trim_section: str | Section | None = None,
+    linearity: Any = None,
     dark_scale: bool | float | None = None,
     gain: u.Quantity | float | None = None,
     read_noise: u.Quantity | float | None = None,
@@ -56,8 +58,8 @@ def calibrate(
 ) -> CCDData:
     """Calibrate a raw frame: what the steps do one after the other, in one pass.
 
-    The order is: saturated pixels are masked; overscan; trim; bias; uncertainty; dark; gain;
-    flat. Only the masters that are given are applied; overscan and trim only where there are
+    The order is: saturated pixels are masked; overscan; trim; bias; linearity; uncertainty; dark;
+    gain; flat. Only the masters that are given are applied; overscan and trim only where there are
     sections; without a gain the frame stays in adu; without gain and read noise it has no
     uncertainty, which is noted.
 
@@ -76,6 +78,8 @@ overscan_iterations, overscan_skip
         See `subtract_overscan`.
     trim_section
         See `trim`.
+    linearity
+        See `correct_linearity`; not corrected if None.
     dark_scale
         See `subtract_dark`.
     gain
@@ -140,15 +144,19 @@ overscan_iterations, overscan_skip
     bias = None if master_bias is None else open_master(master_bias, "bias", frame)
     if bias is not None:
         parts.append(bias_terms(frame, bias))
+    if linearity is not None:
+        frame, parts = _linear(frame, parts, linearity, bias)
     gain = find_gain(frame, gain, instrument)
     parts.append(_noise_terms(frame, gain, read_noise, bias, instrument))
-    if master_dark is not None:
-        dark = open_master(master_dark, "dark", frame)
+    dark = None if master_dark is None else open_master(master_dark, "dark", frame)
+    if dark is not None:
         parts.append(dark_terms(frame, dark, dark_scale, bias, instrument))
     if gain is not None:
         parts.append(gain_terms(frame, gain, instrument))
-    if master_flat is not None:
-        parts.append(flat_terms(frame, open_master(master_flat, "flat", frame), flat_min))
+    flat = None if master_flat is None else open_master(master_flat, "flat", frame)
+    if flat is not None:
+        parts.append(flat_terms(frame, flat, flat_min))
+    note_other_linearity(frame.header, dark, flat)
     record_light(frame.header, instrument)
     return run(frame, *parts, unit=frame.unit if gain is None else u.electron)
 
@@ -182,6 +190,20 @@ def _level_terms(
             )
         ]
     return {"level": values, "level_variance": level_variance(frame)}
+
+
+def _linear(
+    frame: CCDData, parts: list[dict[str, Any]], linearity: Any, bias: Master | None
+) -> tuple[CCDData, list[dict[str, Any]]]:
+    """Return the corrected frame, for which the terms so far are applied, and what they leave."""
+    linear = correct_linearity(run(frame, *parts), linearity)
+    if linear.uncertainty is not None:
+        return linear, [{} if bias is None else {"bias_variance": bias.variance}]
+    constant = level_variance(frame)
+    if bias is None or bias.variance is None:
+        return linear, [{"level_variance": constant}]
+    # the kernel takes a bias that is subtracted already for a share of the dark's
+    return linear, [{"level_variance": constant + bias.variance, "bias_variance": bias.variance}]
 
 
 def _flag_terms(
