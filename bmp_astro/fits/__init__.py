@@ -3,6 +3,7 @@
 from .bands import OpenFrame, open_frame
 from .cameras import GENERIC, MAXIM, find_instrument
 from .cards import as_header, set_card
+from .facts import Fact
 from .flags import MaskBit, flags_of, with_flags
 from .header import (
     add_calstat,
@@ -16,9 +17,12 @@ from .header import (
 )
 from .instrument import Instrument
 from .keywords import Keyword
+from .plausibility import implausible
 from .reader import FrameHeader, data_sums, is_product, read_frame, read_header
 from .section import Section, format_section, parse_section, section_shape
 from .source import is_fits_name
+from .toml_text import starting_toml
+from .understanding import Understanding, understand
 from .units import format_unit, parse_unit
 from .wcs import wcs_of
 from .writer import write_frame
@@ -26,12 +30,14 @@ from .writer import write_frame
 __all__ = [
     "GENERIC",
     "MAXIM",
+    "Fact",
     "FrameHeader",
     "Instrument",
     "Keyword",
     "MaskBit",
     "OpenFrame",
     "Section",
+    "Understanding",
     "add_calstat",
     "add_history",
     "as_header",
@@ -43,6 +49,7 @@ __all__ = [
     "follow_limits",
     "format_section",
     "format_unit",
+    "implausible",
     "is_fits_name",
     "is_product",
     "mark_electron",
@@ -55,6 +62,8 @@ __all__ = [
     "set_card",
     "set_frame_type",
     "shift_wcs",
+    "starting_toml",
+    "understand",
     "wcs_of",
     "with_flags",
     "write_frame",

@@ -4,29 +4,29 @@ from collections.abc import Mapping
 from os import PathLike, fspath
 from typing import Any
 
-from .common import GAIN_UNIT
+from .cameras_desktop import ASIAIR, CCDSOFT, INDI, MAXIM, NINA, SHARPCAP
+from .cameras_observatory import (
+    DECAM,
+    ESO,
+    GMOS,
+    HSC,
+    IRAF,
+    LCO,
+    LIVERPOOL,
+    MEGAPRIME,
+    NOT,
+    SDSS,
+)
 from .instrument import Instrument, did_you_mean
-from .keywords import Keyword
 
 GENERIC = Instrument("generic")
 
-MAXIM = Instrument(
-    "MaxIm DL",
-    recognized_by={"SWCREATE": "MaxIm DL"},
-    exptime=Keyword("EXPTIME", "EXPOSURE", unit="s", valid=(0.0, 1e7)),
-    filter=Keyword("FILTER", kind=str),
-    gain=Keyword("EGAIN", unit=GAIN_UNIT, valid=(1e-6, 1e9)),
-    xbinning=Keyword("XBINNING", kind=int, valid=(1, 1000)),
-    ybinning=Keyword("YBINNING", kind=int, valid=(1, 1000)),
-    frame_types={
-        "Bias Frame": "bias",
-        "Dark Frame": "dark",
-        "Flat Field": "flat",
-        "Light Frame": "light",
-    },
+# In the order in which a header is offered to them: IRAF leaves its mark on others' headers too.
+BUILT_IN: tuple[Instrument, ...] = (
+    *(MAXIM, CCDSOFT, NINA, SHARPCAP, ASIAIR, INDI),
+    *(LCO, GMOS, LIVERPOOL, NOT, DECAM, MEGAPRIME, HSC, SDSS, ESO, IRAF),
+    GENERIC,
 )
-
-BUILT_IN: tuple[Instrument, ...] = (MAXIM, GENERIC)
 
 
 def find_instrument(
@@ -69,8 +69,35 @@ def find_instrument(
     text = fspath(spec)
     if text.lower().endswith(".toml"):
         return Instrument.from_toml(text)
+    return built_in(text)
+
+
+def built_in(name: str) -> Instrument:
+    """Return the built-in instrument of a name, in any case.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Returns
+    -------
+    Instrument
+        The instrument.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> from bmp_astro.fits.cameras import built_in
+    >>> built_in("nina").name
+    'NINA'
+    """
     named = {camera.name.lower(): camera for camera in BUILT_IN}
-    if text.lower() not in named:
+    if name.lower() not in named:
         known = [camera.name for camera in BUILT_IN]
-        raise ValueError(f"there is no built-in instrument {text!r}{did_you_mean(text, known)}")
-    return named[text.lower()]
+        raise ValueError(f"there is no built-in instrument {name!r}{did_you_mean(name, known)}")
+    return named[name.lower()]

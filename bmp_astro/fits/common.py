@@ -65,11 +65,29 @@ KEYWORDS: dict[str, Keyword | tuple[Keyword, ...]] = {
         ),
     ),
     "xbinning": (
-        Keyword("XBINNING", "CCDXBIN", "DETXBIN", "BIN-FCT1", "XBIN", kind=int, valid=(1, 1000)),
+        Keyword(
+            "XBINNING",
+            "CCDXBIN",
+            "DETXBIN",
+            "BIN-FCT1",
+            "CCDBIN1",
+            "XBIN",
+            kind=int,
+            valid=(1, 1000),
+        ),
         Keyword("CCDSUM", "BINNING", part=0, kind=int, valid=(1, 1000)),
     ),
     "ybinning": (
-        Keyword("YBINNING", "CCDYBIN", "DETYBIN", "BIN-FCT2", "YBIN", kind=int, valid=(1, 1000)),
+        Keyword(
+            "YBINNING",
+            "CCDYBIN",
+            "DETYBIN",
+            "BIN-FCT2",
+            "CCDBIN2",
+            "YBIN",
+            kind=int,
+            valid=(1, 1000),
+        ),
         Keyword("CCDSUM", "BINNING", part=1, kind=int, valid=(1, 1000)),
     ),
     "temperature": Keyword(
@@ -143,43 +161,4 @@ KEYWORDS: dict[str, Keyword | tuple[Keyword, ...]] = {
         kind=str,
     ),
     "bunit": Keyword("BUNIT", kind=str),
-}
-
-# Spelled without blanks, hyphens and underscores, in lower case.
-FRAME_TYPES: dict[str, str] = {
-    **dict.fromkeys(("bias", "biasframe", "zero", "zeroframe"), "bias"),
-    **dict.fromkeys(("dark", "darkframe", "flatdark", "darkflat", "flatdarkframe"), "dark"),
-    **dict.fromkeys(
-        (
-            "flat",
-            "flatfield",
-            "flatframe",
-            "flatfieldframe",
-            "domeflat",
-            "skyflat",
-            "lampflat",
-            "twilightflat",
-            "twilight",
-            "flat,sky",
-            "flat,dome",
-            "flat,lamp",
-            "flat,twilight",
-        ),
-        "flat",
-    ),
-    **dict.fromkeys(
-        (
-            "light",
-            "lightframe",
-            "object",
-            "objectframe",
-            "science",
-            "expose",
-            "exposure",
-            "snapshot",
-            "standard",
-            "std",
-        ),
-        "light",
-    ),
 }

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from .keywords import card_value, meaningful
+from .cardvalues import card_value, meaningful
 
-_TIME_CARDS = ("UT", "UTSTART", "UTC-OBS", "TIME-OBS", "UT-STR", "UTIME", "UTC", "UT-TIME", "TIME")
+_TIME_CARDS = (
+    *("UTSTART", "UTC-OBS", "UT-STR", "UT", "TIME-OBS", "UTIME", "UTC", "UT-TIME"),
+    *("TAIHMS", "TIME"),
+)
 _DAY_CARDS = (("JD", 0.0), ("JD-OBS", 0.0), ("MJD-OBS", 2400000.5), ("MJD-STR", 2400000.5))
 _ISO_DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 _OLD_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{2}|\d{4})")
@@ -19,8 +22,10 @@ _UNIX_EPOCH = 2440587.5
 _PIVOT = 70  # two-digit years before this one are of the century of CCDs
 
 
-def observation_date(header: Mapping[str, Any], text: str | None) -> str | None:
-    """Start of the exposure, UTC unless the header says otherwise.
+def observation_date(
+    header: Mapping[str, Any], text: str | None, card: str = ""
+) -> tuple[str | None, str]:
+    """Start of the exposure, in the header's time scale: UTC unless it says otherwise.
 
     Parameters
     ----------
@@ -28,29 +33,33 @@ def observation_date(header: Mapping[str, Any], text: str | None) -> str | None:
         Where the time of day may be, if `text` is only a date, and the Julian date.
     text : str or None
         What the camera's date card says.
+    card : str, optional
+        The card that `text` comes from.
 
     Returns
     -------
-    str or None
+    date : str or None
         ``YYYY-MM-DDThh:mm:ss[.sss]``, or a date alone where the header has no time.
+    cards : str
+        The cards that it comes from: ``"DATE-OBS"`` or ``"DATE-OBS+UT"``.
     """
     text = "" if text is None else text.strip()
-    iso = _ISO_DATE.match(text)
+    iso, old = _ISO_DATE.match(text), _OLD_DATE.match(text)
     julian = _from_julian(header)
+    # the Julian date is unambiguous where 08/05/10 is not
+    if iso is None and (old is None or julian[0] is not None):
+        return julian
     if iso is not None:
         date = _date(int(iso[1]), int(iso[2]), int(iso[3]))
         rest = text[iso.end() :].lstrip("T ")
     else:
-        old = _OLD_DATE.match(text)
-        # the Julian date is unambiguous where 08/05/10 is not
-        if old is None or julian is not None:
-            return julian
         date = _date(_year(old[3]), int(old[2]), int(old[1]))
         rest = text[old.end() :].lstrip("T ")
     if date is None:
         return julian
-    clock = _clock(rest) if rest else _clock_of_cards(header)
-    return date.date().isoformat() if clock is None else _text(date + clock[0], clock[1])
+    clock, clock_card = (_clock(rest), "") if rest else _clock_of_cards(header)
+    cards = f"{card}+{clock_card}" if clock_card else card
+    return date.date().isoformat() if clock is None else _text(date + clock[0], clock[1]), cards
 
 
 def _year(text: str) -> int:
@@ -88,18 +97,18 @@ def _clock(text: str) -> tuple[timedelta, str] | None:
     return since, "" if fraction is None else fraction.rstrip(".")
 
 
-def _clock_of_cards(header: Mapping[str, Any]) -> tuple[timedelta, str] | None:
-    """Return the time of day from the first card that has one."""
+def _clock_of_cards(header: Mapping[str, Any]) -> tuple[tuple[timedelta, str] | None, str]:
+    """Return the time of day from the first card that has one, and that card."""
     for name in _TIME_CARDS:
         value = meaningful(card_value(header, name))
         clock = _clock(value.split("T")[-1]) if isinstance(value, str) else None
         if clock is not None:
-            return clock
-    return None
+            return clock, name
+    return None, ""
 
 
-def _from_julian(header: Mapping[str, Any]) -> str | None:
-    """Return the date from a Julian date, rounded to the millisecond."""
+def _from_julian(header: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Return the date from a Julian date, rounded to the millisecond, and its card."""
     for name, zero in _DAY_CARDS:
         value = card_value(header, name)
         if isinstance(value, float | int) and not isinstance(value, bool) and value > 0:
@@ -108,10 +117,15 @@ def _from_julian(header: Mapping[str, Any]) -> str | None:
                 moment = datetime(1970, 1, 1) + timedelta(milliseconds=round(seconds * 1000.0))
             except OverflowError:
                 continue
-            return moment.isoformat(timespec="milliseconds")
-    return None
+            return moment.isoformat(timespec="milliseconds"), name
+    return None, ""
 
 
 def _text(moment: datetime, fraction: str) -> str:
     """ISO text with the fraction of a second as the header wrote it."""
     return moment.isoformat(timespec="seconds") + fraction
+
+
+def is_ambiguous(text: object) -> bool:
+    """Tell whether a date card has the day and the month in an order that one must know."""
+    return isinstance(text, str) and _OLD_DATE.match(text.strip()) is not None

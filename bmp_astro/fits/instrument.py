@@ -3,23 +3,22 @@
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from os import PathLike, fspath
-from pathlib import Path
 from typing import Any
 
 import astropy.units as u
 from astropy.io.fits import Header
 
-from .common import FACTS, FRAME_TYPES, KEYWORDS
-from .dates import observation_date
-from .keywords import Keyword, card_value, meaningful
+from .cardvalues import card_value
+from .common import FACTS, KEYWORDS
+from .facts import UNKNOWN, Fact, Source, fact_of, is_unset, look_up, words_of
+from .keywords import Keyword
+from .kinds import KINDS, name_in_header, type_of_path, type_of_words
 
-KINDS = ("bias", "dark", "flat", "light")
 WCS_FRAMES = ("raw", "trimmed", "assembled")
 
 FixHeader = Callable[[Header, str | PathLike], Header]
-Fact = Keyword | tuple[Keyword, ...] | u.Quantity | str | float | int | None
 
 
 def _unchanged(header: Header, path: str | PathLike) -> Header:
@@ -31,9 +30,9 @@ def _unchanged(header: Header, path: str | PathLike) -> Header:
 class Instrument:
     """Where a camera keeps its facts.
 
-    Each fact is a `Keyword` (or a tuple of them, tried in order), a constant, or None for a
-    camera that has no such thing. Facts that are not given are looked for under their common
-    names.
+    Each fact is a `Keyword` (or a tuple of them, tried in order, with a constant as the last one
+    for headers that are silent), a constant, or None for a camera that has no such thing. Facts
+    that are not given are looked for under their common names.
 
     Parameters
     ----------
@@ -47,8 +46,11 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
         The header's words for ``"bias"``, ``"dark"``, ``"flat"`` and ``"light"``, before the
         common spellings; ``""`` takes a common spelling away.
     file_types : mapping of str to str
-        Patterns of file names, such as ``{"bias_*": "bias"}``, for cameras that write no frame
-        type.
+        Patterns of names, such as ``{"bias_*": "bias", "flats/*": "flat", "*": "light"}``, for
+        frames whose header has no known word: the first that fits the end of the path wins.
+    bias_exptime : `~astropy.units.Quantity`, optional
+        A frame whose header has no known word, and which was exposed no longer than this, is a
+        bias; ``0 * u.s`` for cameras that write no frame type.
     keys : mapping of str to `Keyword`
         More facts, under names of your own.
     match : mapping of str to mapping
@@ -59,8 +61,9 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
         glow.
     wcs_frame : str
         The frame in which CRPIX counts: ``"raw"``, ``"trimmed"`` or ``"assembled"``.
-    recognized_by : mapping of str to str
-        Cards, and how their values begin, by which a header is known to be this instrument's.
+    recognized_by : mapping of str to str, or to tuple of str
+        Cards, and how their values begin (one of several ways), by which a header is known to be
+        this instrument's; ``""`` for a card that only has to be there.
     fix_header : callable, optional
         ``fix_header(header, path)`` returns the header that everything else sees. May be
         overridden by a subclass instead.
@@ -78,35 +81,36 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
     """
 
     name: str
-    camera: Fact = KEYWORDS["camera"]
-    serial: Fact = KEYWORDS["serial"]
-    exptime: Fact = KEYWORDS["exptime"]
-    filter: Fact = KEYWORDS["filter"]
-    xbinning: Fact = KEYWORDS["xbinning"]
-    ybinning: Fact = KEYWORDS["ybinning"]
-    temperature: Fact = KEYWORDS["temperature"]
-    set_temperature: Fact = KEYWORDS["set_temperature"]
-    gain: Fact = KEYWORDS["gain"]
-    gain_setting: Fact = KEYWORDS["gain_setting"]
-    offset: Fact = KEYWORDS["offset"]
-    readout_mode: Fact = KEYWORDS["readout_mode"]
-    read_noise: Fact = KEYWORDS["read_noise"]
-    saturation: Fact = KEYWORDS["saturation"]
-    x_origin: Fact = KEYWORDS["x_origin"]
-    y_origin: Fact = KEYWORDS["y_origin"]
-    object: Fact = KEYWORDS["object"]
-    date_obs: Fact = KEYWORDS["date_obs"]
-    overscan_section: Fact = KEYWORDS["overscan_section"]
-    trim_section: Fact = KEYWORDS["trim_section"]
-    frame_type: Fact = KEYWORDS["frame_type"]
-    bunit: Fact = KEYWORDS["bunit"]
+    camera: Source = KEYWORDS["camera"]
+    serial: Source = KEYWORDS["serial"]
+    exptime: Source = KEYWORDS["exptime"]
+    filter: Source = KEYWORDS["filter"]
+    xbinning: Source = KEYWORDS["xbinning"]
+    ybinning: Source = KEYWORDS["ybinning"]
+    temperature: Source = KEYWORDS["temperature"]
+    set_temperature: Source = KEYWORDS["set_temperature"]
+    gain: Source = KEYWORDS["gain"]
+    gain_setting: Source = KEYWORDS["gain_setting"]
+    offset: Source = KEYWORDS["offset"]
+    readout_mode: Source = KEYWORDS["readout_mode"]
+    read_noise: Source = KEYWORDS["read_noise"]
+    saturation: Source = KEYWORDS["saturation"]
+    x_origin: Source = KEYWORDS["x_origin"]
+    y_origin: Source = KEYWORDS["y_origin"]
+    object: Source = KEYWORDS["object"]
+    date_obs: Source = KEYWORDS["date_obs"]
+    overscan_section: Source = KEYWORDS["overscan_section"]
+    trim_section: Source = KEYWORDS["trim_section"]
+    frame_type: Source = KEYWORDS["frame_type"]
+    bunit: Source = KEYWORDS["bunit"]
     frame_types: Mapping[str, str] = field(default_factory=dict)
     file_types: Mapping[str, str] = field(default_factory=dict)
+    bias_exptime: u.Quantity | None = None
     keys: Mapping[str, Keyword] = field(default_factory=dict)
     match: Mapping[str, Mapping[str, u.Quantity | None]] = field(default_factory=dict)
     dark_scaling: bool = True
     wcs_frame: str = "raw"
-    recognized_by: Mapping[str, str] = field(default_factory=dict)
+    recognized_by: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     fix_header: FixHeader = _unchanged
 
     def __post_init__(self) -> None:
@@ -119,6 +123,8 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
         wrong = set(self.match) - set(KINDS)
         if wrong:
             raise ValueError(f"match says {sorted(wrong)} but must say one of {KINDS}")
+        if self.bias_exptime is not None and not _is_time(self.bias_exptime):
+            raise ValueError(f"bias_exptime is {self.bias_exptime!r} but must be a quantity in s")
         clash = set(self.keys) & set(FACTS)
         if clash:
             raise ValueError(f"keys {sorted(clash)} are facts: give them as {name_list(clash)}=")
@@ -157,13 +163,44 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
         ValueError
             If there is no such fact, or a constant has the wrong unit.
         """
-        if fact in self.keys:
-            return self.keys[fact].read(header)
-        if fact not in FACTS:
+        return self.fact(fact, header).value
+
+    def fact(self, name: str, header: Mapping[str, Any]) -> Fact:
+        """Read a fact, and tell where it comes from.
+
+        Parameters
+        ----------
+        name : str
+            A fact's name, or one of `keys`.
+        header : `~astropy.io.fits.Header` or mapping
+            Where to look.
+
+        Returns
+        -------
+        Fact
+            The value, as `value` returns it, and its source: ``"EXPTIME card"``, ``"constant"``,
+            ``"default"``; ``""`` when nothing is known.
+
+        Raises
+        ------
+        ValueError
+            If there is no such fact, or a constant has the wrong unit.
+
+        Examples
+        --------
+        >>> from bmp_astro.fits import GENERIC
+        >>> GENERIC.fact("filter", {"FILTER1": "J", "FILTER2": "None"})
+        Fact(value='J', source='FILTER1 card')
+        """
+        if name in self.keys:
+            return look_up(self.keys[name], header)
+        if name not in FACTS:
             known = [*FACTS, *self.keys]
-            raise ValueError(f"there is no fact {fact!r}{did_you_mean(fact, known)}")
-        value = _typed(fact, _look_up(getattr(self, fact), header))
-        return observation_date(header, value) if fact == "date_obs" else value
+            raise ValueError(f"there is no fact {name!r}{did_you_mean(name, known)}")
+        found = fact_of(name, getattr(self, name), header)
+        if name == "temperature" and is_unset(found, self.fact("set_temperature", header)):
+            return UNKNOWN
+        return found
 
     def frame_type_of(self, header: Mapping[str, Any], path: str | PathLike = "") -> str:
         """Tell bias, dark, flat and light frames apart.
@@ -173,7 +210,7 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
         header : `~astropy.io.fits.Header` or mapping
             Where to look; every card of `frame_type` is tried until one has a known word.
         path : path-like, optional
-            The file, for `file_types`.
+            The file, for `file_types`; else the name that the header has in FILENAME.
 
         Returns
         -------
@@ -181,13 +218,40 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
             ``"bias"``, ``"dark"`` (also for darks of flats), ``"flat"``, ``"light"``, or
             ``""`` when nothing tells.
         """
-        words = {_spelling(word): kind for word, kind in self.frame_types.items()}
-        for said in _all_values(self.frame_type, header):
-            kind = {**FRAME_TYPES, **words}.get(_spelling(said))
-            if kind:
-                return kind
-        name = Path(fspath(path)).name
-        return next((kind for glob, kind in self.file_types.items() if fnmatch(name, glob)), "")
+        return self.frame_type_fact(header, path).value
+
+    def frame_type_fact(self, header: Mapping[str, Any], path: str | PathLike = "") -> Fact:
+        """Tell bias, dark, flat and light frames apart, and by what.
+
+        Parameters
+        ----------
+        header : `~astropy.io.fits.Header` or mapping
+            Where to look.
+        path : path-like, optional
+            The file.
+
+        Returns
+        -------
+        Fact
+            As `frame_type_of` returns it, with ``"IMAGETYP card"``, ``"exposure time"`` or
+            ``"file name 'bias*'"``.
+
+        Examples
+        --------
+        >>> from bmp_astro.fits import Instrument
+        >>> camera = Instrument("mine", file_types={"bias*": "bias", "flats/*": "flat"})
+        >>> camera.frame_type_fact({}, "2026-03-14/flats/V-001.fits")
+        Fact(value='flat', source="file name 'flats/*'")
+        """
+        found = type_of_words(words_of(self.frame_type, header), self.frame_types)
+        if found is not None:
+            return Fact(*found)
+        exptime = None if self.bias_exptime is None else self.value("exptime", header)
+        if exptime is not None and exptime <= self.bias_exptime:
+            return Fact("bias", "exposure time")
+        name = fspath(path)
+        found = type_of_path(name if name else name_in_header(header), self.file_types)
+        return Fact("", "") if found is None else Fact(found[0], f"file name {found[1]!r}")
 
     def recognizes(self, header: Mapping[str, Any]) -> bool:
         """Tell whether a header is this instrument's, by `recognized_by`.
@@ -203,8 +267,7 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
             False for an instrument that names no card to know it by.
         """
         return bool(self.recognized_by) and all(
-            str(card_value(header, name)).strip().lower().startswith(start.lower())
-            for name, start in self.recognized_by.items()
+            _begins(card_value(header, name), starts) for name, starts in self.recognized_by.items()
         )
 
     @classmethod
@@ -216,7 +279,8 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
         path : path-like
             The file: one entry for each field, quantities as text (``"0.3 electron / adu"``),
             keywords as tables (``{keyword = "EXPTIME", unit = "s"}``), ``false`` for a fact
-            that the camera does not have.
+            that the camera does not have. With an entry ``base``, the rest is as in the
+            built-in instrument of that name.
 
         Returns
         -------
@@ -230,7 +294,12 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
         """
         from .instrument_toml import instrument_fields
 
-        return cls(**instrument_fields(path, [item.name for item in fields(cls)]))
+        entries = instrument_fields(path, [item.name for item in fields(cls)])
+        base = entries.pop("base", None)
+        given = (
+            {} if base is None else {item.name: getattr(base, item.name) for item in fields(base)}
+        )
+        return cls(**(given | entries))
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
@@ -244,41 +313,15 @@ def name_list(names: set[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _look_up(source: Fact, header: Mapping[str, Any]) -> Any:
-    """Return the value of a keyword, of the first of several that has one, or of a constant."""
-    if isinstance(source, Keyword):
-        return source.read(header)
-    if isinstance(source, tuple):
-        found = (keyword.read(header) for keyword in source)
-        return next((value for value in found if value is not None), None)
-    return source
+def _is_time(value: Any) -> bool:
+    """Tell whether a value is a quantity of time."""
+    return isinstance(value, u.Quantity) and value.unit.is_equivalent(u.s)
 
 
-def _all_values(source: Fact, header: Mapping[str, Any]) -> list[str]:
-    """Return every meaningful text that the cards of a fact have, in order."""
-    if source is None or isinstance(source, str):
-        return [] if source is None else [source]
-    keywords = source if isinstance(source, tuple) else (source,)
-    values = [
-        meaningful(card_value(header, name)) for keyword in keywords for name in keyword.names
-    ]
-    return [str(value) for value in values if value is not None]
-
-
-def _spelling(word: str) -> str:
-    """Return a frame type's word without case, blanks, hyphens and underscores."""
-    return "".join(letter for letter in word.lower() if letter not in " -_")
-
-
-def _typed(fact: str, value: Any) -> Any:
-    """Return a fact's value in the unit or type that the fact has everywhere."""
-    wanted = FACTS[fact]
+def _begins(value: Any, starts: str | tuple[str, ...]) -> bool:
+    """Tell whether a card is there and begins in one of the ways, which may have wildcards."""
     if value is None:
-        return None
-    if isinstance(wanted, type):
-        return wanted(value)
-    quantity = value if isinstance(value, u.Quantity) else u.Quantity(value, wanted)
-    try:
-        return quantity.to(wanted, equivalencies=u.temperature())
-    except u.UnitConversionError as error:
-        raise ValueError(f"{fact} is {quantity} but must be in {wanted}") from error
+        return False
+    text = str(value).strip().lower()
+    starts = (starts,) if isinstance(starts, str) else starts
+    return any(fnmatchcase(text, f"{start.lower()}*") for start in starts)

@@ -1,4 +1,4 @@
-"""An instrument written as a TOML file."""
+"""An instrument read from a TOML file."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -7,13 +7,14 @@ from typing import Any
 
 import astropy.units as u
 
+from .cameras import built_in
 from .common import FACTS
 from .instrument import did_you_mean
 from .keywords import Keyword
 
-_OPTIONS = ("keyword", "unit", "kind", "valid", "empty", "part", "join", "beside", "unless")
+_OPTIONS = ("keyword", *Keyword.OPTIONS)
 _KINDS = {"str": str, "float": float, "int": int, "bool": bool}
-_TABLES = ("frame_types", "file_types", "recognized_by")
+_TABLES = ("frame_types", "file_types")
 
 
 def instrument_fields(path: str | PathLike, names: Iterable[str]) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def instrument_fields(path: str | PathLike, names: Iterable[str]) -> dict[str, A
             entries = tomllib.load(stream)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is not a TOML file: {error}") from error
-    known = [name for name in names if name != "fix_header"]
+    known = ["base", *(name for name in names if name != "fix_header")]
     for name in entries:
         if name not in known:
             raise ValueError(f"{path} has an unknown entry {name!r}{did_you_mean(name, known)}")
@@ -46,6 +47,12 @@ def _field(name: str, entry: Any) -> Any:
         return {key: _keyword(table) for key, table in _table(entry).items()}
     if name == "match":
         return {kind: _tolerances(table) for kind, table in _table(entry).items()}
+    if name == "base":
+        return built_in(_text(entry))
+    if name == "recognized_by":
+        return {card: _starts(value) for card, value in _table(entry).items()}
+    if name == "bias_exptime":
+        return _quantity(entry, u.s)
     if name in _TABLES:
         return {key: _text(value) for key, value in _table(entry).items()}
     if name == "dark_scaling":
@@ -62,7 +69,14 @@ def _fact(entry: Any, wanted: u.UnitBase | type) -> Any:
     if isinstance(entry, Mapping):
         return _keyword(entry)
     if isinstance(entry, list):
-        return tuple(_keyword(table) for table in entry)
+        *first, last = entry
+        sources = [_keyword(table) for table in first]
+        return (*sources, _keyword(last) if isinstance(last, Mapping) else _constant(last, wanted))
+    return _constant(entry, wanted)
+
+
+def _constant(entry: Any, wanted: u.UnitBase | type) -> Any:
+    """Return a fact that no header has to say."""
     if wanted is str:
         return _text(entry)
     if isinstance(wanted, type):
@@ -87,6 +101,11 @@ def _keyword(table: Any) -> Keyword:
             raise ValueError(f"unknown kind {kind!r}: expected one of {', '.join(_KINDS)}")
         options["kind"] = _KINDS[kind]
     return Keyword(*([names] if isinstance(names, str) else names), **options)
+
+
+def _starts(entry: Any) -> str | tuple[str, ...]:
+    """Return how a card begins, in one way or in several."""
+    return tuple(_text(each) for each in entry) if isinstance(entry, list) else _text(entry)
 
 
 def _tolerances(table: Any) -> dict[str, u.Quantity | None]:

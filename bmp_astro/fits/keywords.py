@@ -1,34 +1,37 @@
 """Header cards read as typed values: missing, malformed and placeholder ones become None."""
 
-import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import astropy.units as u
-from astropy.io.fits import VerifyError
 
-_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?)\s*(.*?)\s*", re.DOTALL)
-_NOTHING = (
-    ("", "none", "unknown", "undefined", "unspecified", "unset", "indef", "null", "nil", "nan"),
-    ("n/a", "na", "n/a, n/a", "-", "--", "?", "notpresent", "not present", "not available"),
-    ("not implemented", "hh:mm:ss.ss", "hh:mm:ss", "dd:mm:ss.ss", "dd:mm:ss", "yyyy-mm-dd"),
-)
-_PLACEHOLDERS = frozenset(word for words in _NOTHING for word in words)
+from .cardvalues import card_value, meaningful, number_of, part_of, unit_of
+
 _WORDS = {"t": True, "true": True, "yes": True, "f": False, "false": False, "no": False}
-_UNITS = {
-    **dict.fromkeys(("c", "degc", "deg c", "deg_c", "celsius"), u.deg_C),
-    **dict.fromkeys(("k", "degk", "kelvin"), u.K),
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), u.s),
-    **dict.fromkeys(("ms", "msec", "millisec", "milliseconds"), u.ms),
-    **dict.fromkeys(("e", "e-", "el", "electron", "electrons"), u.electron),
-    **dict.fromkeys(("adu", "dn", "counts"), u.adu),
-    **dict.fromkeys(("e/adu", "e-/adu", "electron/adu", "electrons/adu"), u.electron / u.adu),
-}
-_KELVIN_COMMENT = re.compile(r"\[K\]|kelvin", re.IGNORECASE)
-_COLDEST_ROOM = 100  # a detector above this many degrees can only be in kelvin
 _SANE = {"AIRMASS": (1.0, 40.0)}
+_ABSOLUTE_ZERO = -273.15  # deg C; who writes it had no thermometer
+
+
+class Reading(NamedTuple):
+    """What one card comes to.
+
+    Attributes
+    ----------
+    card : str
+        The keyword.
+    said : str, bool, int or float
+        The value in the header.
+    value : `~astropy.units.Quantity`, float, int, bool, str or None
+        What it means; None if it is not believed.
+    note : str
+        Why it is not believed, or how it was read; ``""`` when there is nothing to tell.
+    """
+
+    card: str
+    said: Any
+    value: Any
+    note: str
 
 
 @dataclass(frozen=True, init=False)
@@ -42,14 +45,16 @@ class Keyword:
     unit : str or `~astropy.units.Unit`, optional
         Unit of the number in the header; the value is then a `~astropy.units.Quantity`. A
         unit written in the card itself (``'11 C'``, ``'250 ms'``) is converted to this one.
-        With ``u.deg_C``, a number above 100 or a comment that says so means kelvin.
+        With ``u.deg_C``, a number above 100 or a comment that says so means kelvin; with
+        ``u.s``, a comment may say milliseconds.
     kind : type, optional
         `str`, `float`, `int` or `bool`; None takes the value as the card has it, or a number
         when a unit is given.
     valid : tuple of float, optional
         Smallest and largest sensible number; others count as missing.
     empty : iterable of str, optional
-        More words that mean "nothing here", such as ``"air"`` for a filter wheel.
+        More words that mean "nothing here", such as ``"air"`` for a filter wheel; they may
+        have wildcards (``"open*"``).
     part : int, optional
         Take this part of a text such as ``'2 2'`` or ``'1x1'``, counted from 0.
     join : bool, optional
@@ -70,6 +75,8 @@ class Keyword:
     >>> Keyword("OBJECT").read({"OBJECT": "None"}) is None
     True
     """
+
+    OPTIONS: ClassVar = ("unit", "kind", "valid", "empty", "part", "join", "beside", "unless")
 
     names: tuple[str, ...]
     unit: u.UnitBase | None
@@ -139,38 +146,60 @@ class Keyword:
         value : `~astropy.units.Quantity`, float, int, bool, str or None
             As from `read`.
         name : str or None
-            The keyword it came from.
+            The keyword it came from; with `join`, all of them: ``"FILTER1+FILTER2"``.
         """
-        if (self.beside is not None and self.beside not in header) or any(
-            name in header for name in self.unless
-        ):
-            return None, None
-        found = ((self._value(header, name), name) for name in self.names)
-        found = ((value, name) for value, name in found if value is not None)
+        found = (each for each in self.readings(header) if each.value is not None)
         if not self.join:
-            return next(found, (None, None))
-        values, names = [], []
-        for value, name in found:
-            values.append(str(value))
-            names.append(name)
-        return ("+".join(values), names[0]) if values else (None, None)
+            first = next(found, None)
+            return (None, None) if first is None else (first.value, first.card)
+        wheels = list(found)
+        if not wheels:
+            return None, None
+        return "+".join(str(each.value) for each in wheels), "+".join(each.card for each in wheels)
 
-    def _value(self, header: Mapping[str, Any], name: str) -> Any:
-        """Typed value of one card, or None."""
-        value = meaningful(card_value(header, name), self.empty)
+    def readings(self, header: Mapping[str, Any]) -> Iterator[Reading]:
+        """Tell what each of the cards comes to, in their order.
+
+        Parameters
+        ----------
+        header : `~astropy.io.fits.Header` or mapping
+            Where to look.
+
+        Yields
+        ------
+        Reading
+            One for each card that the header has.
+        """
+        if self.beside is not None and self.beside not in header:
+            return
+        against = next((name for name in self.unless if name in header), None)
+        for name in self.names:
+            said = card_value(header, name)
+            if said is None:
+                continue
+            if against is not None:
+                yield Reading(name, said, None, f"it means something else, as {against} is there")
+            else:
+                yield Reading(name, said, *self._interpret(said, header, name))
+
+    def _interpret(self, said: Any, header: Mapping[str, Any], name: str) -> tuple[Any, str]:
+        """Typed value of one card, or None, and what there is to tell of it."""
+        value = meaningful(said, self.empty)
         if value is None:
-            return None
+            return None, ""
         if self.part is not None:
-            value = _part(value, self.part)
-        wants_number = self.unit is not None or self.kind in (float, int)
-        if not wants_number:
-            return self._plain(value)
-        number, unit = _number(value)
-        if number is None or not self._is_sane(name, number):
-            return None
+            value = part_of(value, self.part)
+        if self.unit is None and self.kind not in (float, int):
+            return self._plain(value), ""
+        number, unit_text = number_of(value)
+        if number is None:
+            return None, "it is not a number"
+        low, high = self.valid if self.valid is not None else _SANE.get(name, (None, None))
+        if low is not None and not low <= number <= high:
+            return None, f"it is not within {low:g} and {high:g}"
         if self.unit is not None:
-            return self._quantity(number, unit, header, name)
-        return round(number) if self.kind is int else number
+            return self._quantity(number, unit_text, header, name)
+        return (round(number) if self.kind is int else number), ""
 
     def _plain(self, value: Any) -> Any:
         """Text, truth value, or what the card has."""
@@ -178,73 +207,16 @@ class Keyword:
             return _WORDS.get(str(value).lower())
         return str(value) if self.kind is str else value
 
-    def _is_sane(self, name: str, number: float) -> bool:
-        """Tell a measured number from a placeholder."""
-        low, high = self.valid if self.valid is not None else _SANE.get(name, (None, None))
-        return low is None or low <= number <= high
-
     def _quantity(
         self, number: float, unit_text: str, header: Mapping[str, Any], name: str
-    ) -> u.Quantity | None:
-        """Quantity in the keyword's unit, from what the card says about its own."""
-        unit = _UNITS.get(unit_text.lower()) if unit_text else self.unit
+    ) -> tuple[u.Quantity | None, str]:
+        """Quantity in the keyword's unit, and a note where the card's own is another."""
+        unit = unit_of(number, unit_text, self.unit, header, name)
         if unit is None:
-            return None
-        if self.unit != u.deg_C:
-            return (number * unit).to(self.unit) if unit.is_equivalent(self.unit) else None
-        if number > _COLDEST_ROOM or _KELVIN_COMMENT.search(_comment(header, name)):
-            unit = u.K
-        return u.Quantity(number, unit).to(u.deg_C, equivalencies=u.temperature())
-
-
-def card_value(header: Mapping[str, Any], name: str) -> Any:
-    """Value of a card, or None where it is missing, undefined or cannot be parsed."""
-    try:
-        value = header[name]
-    except (KeyError, ValueError, VerifyError):
-        return None
-    return value if isinstance(value, str | bool | int | float) else None
-
-
-def meaningful(value: Any, empty: Iterable[str] = ()) -> Any:
-    """Return the value without padding; None for a placeholder.
-
-    The words in `empty` are in lower case and without blanks.
-    """
-    if isinstance(value, str):
-        value = " ".join(value.split())
-        word = value.lower()
-        if word in _PLACEHOLDERS or word.replace(" ", "") in empty:
-            return None
-    elif isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _number(value: Any) -> tuple[float | None, str]:
-    """Return the number and the unit's text of a card's value."""
-    if isinstance(value, bool):
-        return None, ""
-    if isinstance(value, int | float):
-        return float(value), ""
-    match = _NUMBER.fullmatch(str(value))
-    if match is None:
-        return None, ""
-    number = float(match[1].replace("D", "e").replace("d", "e"))
-    return (number, match[2]) if math.isfinite(number) else (None, "")
-
-
-def _part(value: Any, index: int) -> Any:
-    """Return one part of '2 2', '1x1' or '1,1'; a lone value serves for all parts."""
-    if not isinstance(value, str):
-        return value
-    parts = [part for part in re.split(r"[\s,xX*:]+", value.strip("()[] ")) if part]
-    if not parts:
-        return None
-    return parts[index] if index < len(parts) else parts[-1]
-
-
-def _comment(header: Mapping[str, Any], name: str) -> str:
-    """Comment of a card; a plain mapping has none."""
-    comments = getattr(header, "comments", None)
-    return "" if comments is None else str(comments[name])
+            return None, f"{unit_text!r} is not a unit such as {self.unit}"
+        if unit == self.unit:
+            return u.Quantity(number, unit), ""
+        value = u.Quantity(number, unit).to(self.unit, equivalencies=u.temperature())
+        if self.unit == u.deg_C and value.value <= _ABSOLUTE_ZERO:
+            return None, "it is the absolute zero"
+        return value, f"it is taken to be in {unit}: {value:.6g}"
