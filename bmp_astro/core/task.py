@@ -208,6 +208,38 @@ def _can_travel(value: Any) -> bool:
     return True
 
 
+class _Memory:
+    """The peak memory of a worker's tasks, above what the worker had before its first one.
+
+    Looking costs about as much as a tiny task: it is done once for each, and the system's mark is
+    set back only after a task that raised it.
+    """
+
+    _SLACK = 2**20
+
+    def __init__(self) -> None:
+        self._counts = True
+        self._baseline = 0
+        self._highest = 0
+
+    def begin(self) -> None:
+        """Be ready for a task."""
+        if self._baseline == 0 or self._highest > self._baseline + self._SLACK:
+            self._counts = reset_peak_memory()
+            if self._baseline == 0:
+                self._baseline = peak_memory()
+
+    def peak(self) -> int | None:
+        """Return the peak of the task that has ended, where the system tells it."""
+        if not self._counts:
+            return None
+        self._highest = peak_memory()
+        return max(self._highest - self._baseline, 0)
+
+
+_memory = _Memory()
+
+
 @contextmanager
 def _surroundings(job: Job, record: TaskRecord, report: Report, away: bool) -> Iterator[None]:
     """Capture logs and, in a worker process of its own, warnings and peak memory."""
@@ -219,11 +251,9 @@ def _surroundings(job: Job, record: TaskRecord, report: Report, away: bool) -> I
             yield  # warnings and memory belong to the whole process
             return
         logging.getLogger().setLevel(job.log_level)
-        counts = reset_peak_memory()
-        before = peak_memory()
+        _memory.begin()
         with warnings.catch_warnings(record=True) as caught:
             yield
         for warning in caught:
             record.warnings.append(f"{warning.category.__name__}: {warning.message}")
-        if counts:
-            report.peak_memory = max(peak_memory() - before, 0)
+        report.peak_memory = _memory.peak()
