@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
+from typing import NamedTuple
 
 import astropy.units as u
 import numpy as np
@@ -17,6 +18,17 @@ from .pixels import Encoding, decode, encoding_of
 from .source import Hdu, Source, open_source
 from .tiles import unpack
 from .units import parse_unit
+
+_BAND_BYTES = 2**19
+_FEW = 4  # of the columns: what is read alone
+
+
+class StoredRows(NamedTuple):
+    """Rows of a frame for a kernel that swaps bytes and adds ``bzero`` itself."""
+
+    pixels: np.ndarray
+    flags: np.ndarray | None
+    bzero: float
 
 
 class OpenFrame:
@@ -81,6 +93,46 @@ class OpenFrame:
         """Pixels of some rows: the first of what `read` returns."""
         return self._image.read(y0, y1)[0]
 
+    def window(self, rows: slice, columns: slice) -> np.ndarray:
+        """Pixels of some rows and columns; of few columns, such as an overscan, no others are read.
+
+        Parameters
+        ----------
+        rows, columns : slice
+            With start and stop, from 0, and no step.
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            As from `read`.
+        """
+        return self._image.window(rows, columns)
+
+    def stored_rows(self, y0: int, y1: int, *, with_offset: bool = True) -> StoredRows:
+        """Pixels of some rows, where possible as they are in the file, and how to scale them.
+
+        Parameters
+        ----------
+        y0, y1 : int
+            Rows, from 0.
+        with_offset : bool
+            Whether the caller adds ``bzero``; else it is always 0.
+
+        Returns
+        -------
+        StoredRows
+            ``pixels + bzero`` is what `read` returns. Pixels that are not finite need have no
+            flag.
+        """
+        plane, encoding = self._image, self._image.encoding
+        is_simple = encoding.is_plain or (
+            with_offset and encoding.is_unsigned and encoding.bitpix <= 32
+        )
+        if self._mask is not None or encoding.blank is not None or not is_simple:
+            return StoredRows(*self.read(y0, y1), 0.0)
+        plane.check(y0, y1)
+        return StoredRows(plane.stored(y0, y1), None, encoding.bzero)
+
     def flag_rows(self, y0: int, y1: int) -> np.ndarray | None:
         """Mask bits of some rows: the second of what `read` returns."""
         if self._mask is None and not self._image.encoding.may_lack:
@@ -115,15 +167,52 @@ class _Plane:
 
     def read(self, y0: int, y1: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Return pixels, and the flags of those without a value."""
-        ny, nx = self.shape
-        if not 0 <= y0 <= y1 <= ny:
-            raise ValueError(f"rows {y0}:{y1} are not within the {ny} rows of {self._path}")
+        self.check(y0, y1)
         if self._hdu.compressed:
-            return decode(self._stored()[y0:y1].copy(), self.encoding)
+            return decode(self._stored()[y0:y1], self.encoding)
+        nx, size = self.shape[1], self.encoding.stored.itemsize
+        pixels, flags = np.empty((y1 - y0, nx), self.encoding.dtype), None
+        step = max(1, _BAND_BYTES // max(1, nx * size))
+        for start in range(y0, y1, step):
+            stored = self.stored(start, min(start + step, y1))
+            band = slice(start - y0, start - y0 + len(stored))
+            lacking = decode(stored, self.encoding, pixels[band])[1]
+            if lacking is not None:
+                flags = np.zeros(pixels.shape, np.uint8) if flags is None else flags
+                flags[band] = lacking
+        return pixels, flags
+
+    def stored(self, y0: int, y1: int) -> np.ndarray:
+        """Return numbers as they are in the file."""
+        if self._hdu.compressed:
+            return self._stored()[y0:y1]
+        nx = self.shape[1]
         stored = np.empty((y1 - y0, nx), dtype=self.encoding.stored)
         offset = self._hdu.offset + y0 * nx * stored.itemsize
         self._fill(memoryview(stored.reshape(-1)).cast("B"), offset)
-        return decode(stored, self.encoding)
+        return stored
+
+    def window(self, rows: slice, columns: slice) -> np.ndarray:
+        """Return the pixels of some columns, without reading the others where these are few."""
+        self.check(rows.start, rows.stop)
+        nx = self.shape[1]
+        if self._hdu.compressed or _FEW * (columns.stop - columns.start) > nx:
+            return self.read(rows.start, rows.stop)[0][:, columns]
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        stored = np.empty(shape, dtype=self.encoding.stored)
+        size = stored.itemsize
+        data, length = memoryview(stored.reshape(-1)).cast("B"), shape[1] * size
+        offset = self._hdu.offset + (rows.start * nx + columns.start) * size
+        for row in range(shape[0]):
+            at = row * length
+            self._fill(data[at : at + length], offset + row * nx * size)
+        return decode(stored, self.encoding)[0]
+
+    def check(self, y0: int, y1: int) -> None:
+        """Complain about rows that are not there."""
+        ny = self.shape[0]
+        if not 0 <= y0 <= y1 <= ny:
+            raise ValueError(f"rows {y0}:{y1} are not within the {ny} rows of {self._path}")
 
     def _stored(self) -> np.ndarray:
         """Return the unpacked tiles, kept for the next band."""

@@ -156,18 +156,19 @@ def _integers(
             pixels if lacking is None else np.where(lacking, _fill_number(fill), pixels)
         )
     low, high = np.iinfo(name).min, np.iinfo(name).max
-    if pixels.size and (pixels.min() < low or pixels.max() > high):
+    is_sure = np.can_cast(pixels.dtype, name)
+    if pixels.size and not is_sure and (pixels.min() < low or pixels.max() > high):
         raise ValueError(
             f"pixels are from {pixels.min()} to {pixels.max()} and do not fit {name}: "
             "write float32, or int16 with limits=(low, high)"
         )
-    numbers = pixels.astype(name)
+    numbers = pixels.astype(name, copy=False)
     if zero:
         bits = 8 * numbers.dtype.itemsize
         flipped = numbers.view(f"u{numbers.dtype.itemsize}") ^ (1 << (bits - 1))
         numbers = flipped.view(stored[1:])
         return _ready(numbers.astype(stored), {"BSCALE": 1, "BZERO": zero}, lacking)
-    return _ready(numbers.astype(stored), {}, lacking)
+    return _ready(np.ascontiguousarray(numbers, dtype=stored), {}, lacking)
 
 
 def _scaled(

@@ -5,6 +5,8 @@ import enum
 import numpy as np
 from astropy.nddata import CCDData
 
+_BAND = 64
+
 
 class MaskBit(enum.IntFlag):
     """Why a pixel is masked; the bits of a uint8 mask plane.
@@ -104,7 +106,18 @@ def flags_of(ccd: CCDData) -> np.ndarray | None:
     mask = np.broadcast_to(np.asarray(ccd.mask, dtype=bool), ccd.shape)
     if flags is None:
         return mask.astype(np.uint8) * np.uint8(MaskBit.BAD_PIXEL)
-    unexplained = mask & (flags == 0)
-    if not unexplained.any():
+    if not any(
+        _unexplained(mask[y : y + _BAND], flags[y : y + _BAND]).any() for y in _starts(mask)
+    ):
         return flags
-    return flags | unexplained.astype(np.uint8) * np.uint8(MaskBit.BAD_PIXEL)
+    return flags | _unexplained(mask, flags).astype(np.uint8) * np.uint8(MaskBit.BAD_PIXEL)
+
+
+def _unexplained(mask: np.ndarray, flags: np.ndarray) -> np.ndarray:
+    """Return where a pixel is masked but has no bit."""
+    return mask.view(np.uint8) > flags
+
+
+def _starts(mask: np.ndarray) -> range:
+    """Return where bands of rows begin that stay in the processor's cache."""
+    return range(0, len(mask), _BAND)

@@ -73,15 +73,19 @@ def encoding_of(header: fits.Header, bitpix: int) -> Encoding:
     )
 
 
-def decode(stored: np.ndarray, encoding: Encoding) -> tuple[np.ndarray, np.ndarray | None]:
+def decode(
+    stored: np.ndarray, encoding: Encoding, out: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Turn stored numbers into pixels.
 
     Parameters
     ----------
     stored : `~numpy.ndarray`
-        Numbers as in the file, in any byte order; may be changed in place.
+        Numbers as in the file, in any byte order; left as they are.
     encoding : Encoding
         How they are stored.
+    out : `~numpy.ndarray`, optional
+        Filled with the pixels; of their type.
 
     Returns
     -------
@@ -90,18 +94,19 @@ def decode(stored: np.ndarray, encoding: Encoding) -> tuple[np.ndarray, np.ndarr
     flags : `~numpy.ndarray` of uint8 or None
         `MaskBit.NO_DATA` where a pixel is BLANK or not finite; None when there is none.
     """
-    pixels = _native(stored)
+    pixels = np.empty(stored.shape, encoding.dtype) if out is None else out
     lacking = None
     if encoding.blank is not None:
-        lacking = pixels == encoding.blank
+        lacking = stored == encoding.blank
     if encoding.is_unsigned:
-        pixels = _flip_sign(pixels)
-    elif not encoding.is_plain:
-        pixels = pixels.astype(encoding.dtype, copy=False)
+        np.copyto(pixels.view(f"{stored.dtype.kind}{stored.dtype.itemsize}"), stored)
+        _flip_sign(pixels)
+    else:
+        np.copyto(pixels, stored, casting="unsafe")
         if encoding.bscale != 1.0:
-            pixels = np.multiply(pixels, encoding.bscale, out=pixels)
+            np.multiply(pixels, encoding.bscale, out=pixels)
         if encoding.bzero != 0.0:
-            pixels = np.add(pixels, encoding.bzero, out=pixels)
+            np.add(pixels, encoding.bzero, out=pixels)
     if encoding.bitpix < 0:
         lacking = ~np.isfinite(pixels)
     if lacking is None or not lacking.any():
@@ -109,19 +114,8 @@ def decode(stored: np.ndarray, encoding: Encoding) -> tuple[np.ndarray, np.ndarr
     return pixels, lacking.astype(np.uint8) * np.uint8(MaskBit.NO_DATA)
 
 
-def _native(stored: np.ndarray) -> np.ndarray:
-    """Return numbers in native byte order, swapped in place where possible."""
-    if stored.dtype.isnative:
-        return stored
-    if not stored.flags.writeable:
-        return stored.astype(stored.dtype.newbyteorder("="))
-    return stored.byteswap(inplace=True).view(stored.dtype.newbyteorder("="))
-
-
-def _flip_sign(pixels: np.ndarray) -> np.ndarray:
+def _flip_sign(pixels: np.ndarray) -> None:
     """Turn signed integers into unsigned ones, or back: only the highest bit differs."""
-    bits = 8 * pixels.dtype.itemsize
     unsigned = pixels.view(f"u{pixels.dtype.itemsize}")
-    highest = unsigned.dtype.type(1 << (bits - 1))
-    flipped = np.bitwise_xor(unsigned, highest, out=unsigned if pixels.flags.writeable else None)
-    return flipped.view("i1") if bits == 8 else flipped
+    highest = unsigned.dtype.type(1 << (8 * pixels.dtype.itemsize - 1))
+    np.bitwise_xor(unsigned, highest, out=unsigned)

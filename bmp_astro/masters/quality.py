@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..fits import MaskBit
-from .source import Source, good_values, sample_of
+from .source import Source, good_values, median_of, sample_of
 from .stack import LEVEL_PIXELS
 
 _PATCHES = 4
@@ -129,7 +129,7 @@ def frame_stats(source: Source) -> FrameStats:
     ]
     return FrameStats(
         float(middle.mean(dtype=float)),
-        float(np.median(values)),
+        float(median_of(values)),
         float(values.mean(dtype=float)),
         np.array(patches, dtype=float),
         saturated,

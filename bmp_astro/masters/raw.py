@@ -1,6 +1,7 @@
 """A raw file as a source of rows that are calibrated while they are read."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,11 +10,12 @@ import numpy as np
 
 from ..fits import Instrument, OpenFrame, calibrated_already, find_instrument
 from ..fits.section import Section
-from ..kernels import calibrate
+from ..kernels import Calibrated, calibrate
 from ..steps.bias import bias_terms
 from ..steps.dark import dark_terms, holds_bias
 from ..steps.facts import find_gain, find_section
 from ..steps.image import BITS
+from ..steps.linearity import linear_kernel
 from ..steps.master import Master, open_master
 from ..steps.overscan import OverscanLevel, frame_level
 from ..steps.provenance import record_overscan, record_trim
@@ -39,6 +41,8 @@ class Calibration(NamedTuple):
         Keywords of `bmp_astro.steps.subtract_overscan`, without their prefix.
     trim_section : str, tuple of slice or None
         As the header says if None.
+    linearity : sequence of float, table, path-like or None
+        As `bmp_astro.steps.correct_linearity` has it.
     """
 
     kind: str
@@ -50,6 +54,7 @@ class Calibration(NamedTuple):
     saturation: Any = None
     overscan: dict[str, Any] | None = None
     trim_section: Any = None
+    linearity: Any = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,7 @@ def raw_frame(frame: OpenFrame, path: str | os.PathLike, how: Calibration) -> Ra
     if how.master_bias is not None:
         bias = open_master(how.master_bias, "bias", trimmed)
         terms |= bias_terms(trimmed, bias)
+    kernel = calibrate if how.linearity is None else linear_kernel(how.linearity, header)
     if how.master_dark is not None:
         dark = open_master(how.master_dark, "dark", trimmed)
         terms |= dark_terms(trimmed, dark, how.dark_scale, bias, camera)
@@ -164,7 +170,7 @@ def raw_frame(frame: OpenFrame, path: str | os.PathLike, how: Calibration) -> Ra
         "saturation": saturation,
     }
     return RawFrame(
-        source=_calibrated_source(frame, path, trimmed, window, overscan, applied),
+        source=_calibrated_source(frame, path, trimmed, window, overscan, applied, kernel),
         camera=camera,
         gain=gain,
         saturation=saturation,
@@ -183,6 +189,7 @@ def _calibrated_source(
     window: Section,
     overscan: OverscanLevel | None,
     applied: dict[str, Any],
+    kernel: Callable[..., Calibrated],
 ) -> Source:
     """Return the rows of the window, calibrated; in electron where a gain is applied."""
     rows, columns = window
@@ -190,15 +197,16 @@ def _calibrated_source(
 
     def read(y0: int, y1: int) -> Band:
         here = slice(rows.start + y0, rows.start + y1)
-        pixels, flags = frame.read(here.start, here.stop)
+        raw = frame.stored_rows(here.start, here.stop)
         terms = {
             name: term[y0:y1] if isinstance(term, np.ndarray) else term
             for name, term in applied.items()
         }
-        result = calibrate(
-            pixels[:, columns],
+        result = kernel(
+            raw.pixels[:, columns],
+            bzero=raw.bzero,
             level=None if overscan is None else _level_in(overscan.level, here, columns),
-            flags=None if flags is None else flags[:, columns],
+            flags=None if raw.flags is None else raw.flags[:, columns],
             bits=BITS,
             **terms,
         )
@@ -232,7 +240,18 @@ def _overscan(
     section = find_section(frame, "overscan_section", options.pop("section"), camera)
     if section is None:
         return None
-    return frame_level(frame.rows(0, frame.shape[0]), section, **options)
+    return frame_level(_Pixels(frame), section, **options)
+
+
+class _Pixels:
+    """The pixels of an open file, of which only those that are asked for are read."""
+
+    def __init__(self, frame: OpenFrame) -> None:
+        self._frame = frame
+        self.shape = frame.shape
+
+    def __getitem__(self, section: Section) -> np.ndarray:
+        return self._frame.window(*section)
 
 
 def _saturation(frame: OpenFrame, given: Any, camera: Instrument) -> float | None:

@@ -12,11 +12,11 @@ from ..kernels import Combined, Noise
 from ..kernels import combine as combine_stack
 from .noise import standard_error_factor
 from .recipe import Factors, Levels, Recipe
-from .source import Source, good_values, sample_of
+from .source import Source, good_values, median_of, sample_of
 
 LEVEL_PIXELS = 2**21
 _MEMORY_SHARE = 0.25
-_BAND_BYTES = 2**25
+_BAND_BYTES = 2**24
 _RESULT_BYTES = 16  # a pixel's data, uncertainty, count, flags and mask, and room to turn one over
 _KERNEL_BYTES = 2**23
 
@@ -37,7 +37,7 @@ def levels_of(sources: Sequence[Source], num_threads: int | None = None) -> Leve
             values = good_values(sample_of(source, LEVEL_PIXELS))
             if not values.size:
                 raise ValueError(f"{source.name} has no good pixel to find its level from")
-            return float(np.median(values) if statistic == "median" else values.mean(dtype=float))
+            return float(median_of(values) if statistic == "median" else values.mean(dtype=float))
 
         with ThreadPoolExecutor(threads_for(num_threads)) as pool:
             return np.array(list(pool.map(level, sources)))
@@ -115,6 +115,7 @@ def combine_sources(
         y1 = min(y0 + rows, ny)
         stack, variance, flags = _read(sources, y0, y1, propagate)
         combined = combine_stack(stack, variance=variance, flags=flags, **settings)
+        del stack, variance, flags
         for whole, part in zip(result, combined, strict=True):
             if whole is not None:
                 whole[y0:y1] = part
@@ -143,17 +144,11 @@ def _bytes_of_pixel(sources: Sequence[Source]) -> int:
 
 def _read(
     sources: Sequence[Source], y0: int, y1: int, propagate: bool
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """Read the same rows of all frames into stacks."""
-    shape = (len(sources), y1 - y0, sources[0].shape[1])
-    stack = np.empty(shape, np.result_type(*(source.dtype for source in sources)))
-    variance = np.empty(shape, np.float32) if propagate else None
-    flags = np.zeros(shape, np.uint8) if any(s.has_flags for s in sources) else None
-    for index, source in enumerate(sources):
-        band = source.read(y0, y1)
-        stack[index] = band.data
-        if variance is not None:
-            variance[index] = band.variance
-        if flags is not None and band.flags is not None:
-            flags[index] = band.flags
-    return stack, variance, flags
+) -> tuple[list[np.ndarray], list[np.ndarray] | None, list[np.ndarray] | None]:
+    """Read the same rows of all frames: pixels, variances and flags."""
+    bands = [source.read(y0, y1) for source in sources]
+    flags = None
+    if any(band.flags is not None for band in bands):
+        none = np.zeros((y1 - y0, sources[0].shape[1]), np.uint8)
+        flags = [none if band.flags is None else band.flags for band in bands]
+    return [band.data for band in bands], [b.variance for b in bands] if propagate else None, flags
