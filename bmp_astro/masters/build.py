@@ -54,6 +54,7 @@ def build_master(
     overscan_iterations: int = 1,
     overscan_skip: int | tuple[int, int] = 0,
     trim_section: Any = None,
+    linearity: Any = None,
     mem_limit: float | None = None,
     num_threads: int | None = None,
 ) -> tuple[CCDData, MasterReport]:
@@ -97,6 +98,8 @@ overscan_iterations, overscan_skip
         level.
     trim_section : str or tuple of slice, optional
         As the header says if None.
+    linearity : sequence of float, table or path-like, optional
+        Of darks and flats, as in `bmp_astro.steps.correct_linearity`; not corrected if None.
     mem_limit : float, optional
         Bytes; a quarter of the available memory if None.
     num_threads : int, optional
@@ -154,6 +157,7 @@ overscan_iterations, overscan_skip
             "skip": overscan_skip,
         },
         trim_section=trim_section,
+        linearity=None if kind == "bias" else linearity,
     )
     with ExitStack() as opened:
         inputs = open_inputs(paths, how, opened, num_threads)

@@ -180,8 +180,7 @@ def _gain(flats: list[_Sample], pedestal: np.ndarray, noise: Estimate) -> Estima
     """Return the gain from the flats of that filter that tells it best."""
     by_filter: dict[Any, list[np.ndarray]] = {}
     for flat in flats:
-        if np.isnan(flat.pixels).mean() < 0.5:
-            by_filter.setdefault(flat.fact("filter"), []).append(flat.pixels - pedestal)
+        by_filter.setdefault(flat.fact("filter"), []).append(flat.pixels - pedestal)
     found = [measure_gain(pixels, noise) for pixels in by_filter.values()]
     return min(filter(None, found), key=lambda one: one.uncertainty / one.value, default=None)
 

@@ -65,7 +65,8 @@ def measure_gain(
     ----------
     flats : sequence of `~numpy.ndarray`
         Flats of one filter without their bias, adu, or the same rows of each, shape ``(ny, nx)``;
-        not finite where a pixel is not to be used. Their levels may differ.
+        NaN where a pixel is not to be used; those with more than half their pixels so do not
+        count. Their levels may differ.
     read_noise : Estimate
         adu.
     dark : float
@@ -93,8 +94,9 @@ def measure_gain(
     >>> round(measure_gain(flats, Estimate(0.0, 0.0, 1)).value, 1)
     2.0
     """
+    usable = [flat for flat in flats if np.isnan(flat).mean() <= 0.5]
     inverse, share = [], []
-    for one, other in pairwise(flats):
+    for one, other in pairwise(usable):
         ratio = float(np.nanmedian(one) / np.nanmedian(other))
         scaled = (ratio * other).astype(np.float32)
         variance = pair_variances([one, scaled])[0]

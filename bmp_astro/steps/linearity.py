@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import astropy.units as u
@@ -11,6 +12,8 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import Table
 
 from ..fits import Keyword, MaskBit, add_history, flags_of, set_card
+from ..kernels.calibrate import Bits, Calibrated
+from ..kernels.calibrate import calibrate as run_kernel
 from .image import joined_flags, remade, variance_of
 from .provenance import is_done
 
@@ -102,8 +105,6 @@ def correct_linearity(
         raise ValueError(f"the frame is in {ccd.unit} but its linearity is a matter of adu")
     if ccd.header.get("LINCORR") in (True, "T"):
         raise ValueError("the header says that linearity is corrected already (LINCORR = T)")
-    if not (is_done(ccd.header, "B") or "OSCANLEV" in ccd.header):
-        logger.warning("linearity is corrected although no bias or overscan is subtracted")
     response = response_of(linearity)
     frame = remade(ccd)
     limit = limit_of(response, ccd.header)
@@ -163,6 +164,8 @@ def linearized(
 
 def record_linearity(header: fits.Header, response: Response) -> None:
     """Write that linearity is corrected, and correct the limits in the same way."""
+    if not (is_done(header, "B") or "OSCANLEV" in header):
+        logger.warning("linearity is corrected although no bias or overscan is subtracted")
     for name in _LIMITS:
         level = Keyword(name, kind=float).read(header)
         if level is not None:
@@ -173,6 +176,25 @@ def record_linearity(header: fits.Header, response: Response) -> None:
     else:
         words = f"a table of {response.signal.size} lines up to {response.limit:.6g} adu"
     add_history(header, f"linearity corrected by {words}")
+
+
+def linear_kernel(linearity: Any, header: fits.Header) -> Callable[..., Calibrated]:
+    """Return a `bmp_astro.kernels.calibrate` that corrects linearity, and write so in the header.
+
+    It takes bits and flags, and no variances.
+    """
+    response = response_of(linearity)
+    limit = limit_of(response, header)
+    record_linearity(header, response)
+    before = ("level", "bias", "saturation", "bscale", "bzero", "flags")
+
+    def kernel(raw: np.ndarray, *, bits: Bits, **terms: Any) -> Calibrated:
+        early = {name: terms.pop(name) for name in before if name in terms}
+        signal = run_kernel(raw, bits=bits, **early)
+        linear, beyond = linearized(signal.data, response, limit)
+        return run_kernel(linear, bits=bits, flags=signal.flags | beyond, **terms)
+
+    return kernel
 
 
 def note_other_linearity(header: Any, *masters: Any) -> None:

@@ -372,3 +372,25 @@ def test_pipe_records_a_group_that_fails(expose, tmp_path):
     pout = pipe.pipeline([[str(broken)], good])
     assert [outcome.status for outcome in pout] == ["failed", "done"]
     assert "is empty" in pout[0].message
+
+
+def test_darks_and_flats_go_through_the_same_linearity(expose, truth):
+    linearity = [1.0, 4e-6]
+    bias, _ = build_master("bias", expose("bias", 5))
+    options = {"master_bias": bias, "linearity": linearity}
+    for kind, exptime, electrons in (("dark", 100.0, 0.0), ("flat", 1.0, 48_000.0)):
+        paths = expose(kind, 3, exptime=exptime, electrons=electrons, MAXLIN=26_000.0)
+        plain, _ = build_master(kind, paths, master_bias=bias, combine={"clip": None})
+        linear, _ = build_master(kind, paths, combine={"clip": None}, **options)
+        norm = plain.header.get("FLATNORM", 1.0), linear.header.get("FLATNORM", 1.0)
+        gain = 2.0 if kind == "flat" else 1.0
+        signal = plain.data * norm[0] / gain
+        want = gain * signal * (1 + 4e-6 * signal)
+        # the mean of corrected values is not the correction of their mean, by their variance
+        known = signal < 24_500  # values beyond MAXLIN are not combined
+        found = linear.data * norm[1]
+        np.testing.assert_allclose(found[known], want[known], rtol=3e-5, atol=0.02)
+        assert linear.header["LINCORR"] is True
+        if kind == "flat":
+            share = np.mean((linear.flags & 16) != 0)
+            assert 0.5 * np.mean(signal > 25_500) < share < np.mean(~known)
