@@ -197,15 +197,16 @@ def _calibrated_source(
 
     def read(y0: int, y1: int) -> Band:
         here = slice(rows.start + y0, rows.start + y1)
-        pixels, flags = frame.read(here.start, here.stop)
+        raw = frame.stored_rows(here.start, here.stop)
         terms = {
             name: term[y0:y1] if isinstance(term, np.ndarray) else term
             for name, term in applied.items()
         }
         result = kernel(
-            pixels[:, columns],
+            raw.pixels[:, columns],
+            bzero=raw.bzero,
             level=None if overscan is None else _level_in(overscan.level, here, columns),
-            flags=None if flags is None else flags[:, columns],
+            flags=None if raw.flags is None else raw.flags[:, columns],
             bits=BITS,
             **terms,
         )
@@ -239,7 +240,18 @@ def _overscan(
     section = find_section(frame, "overscan_section", options.pop("section"), camera)
     if section is None:
         return None
-    return frame_level(frame.rows(0, frame.shape[0]), section, **options)
+    return frame_level(_Pixels(frame), section, **options)
+
+
+class _Pixels:
+    """The pixels of an open file, of which only those that are asked for are read."""
+
+    def __init__(self, frame: OpenFrame) -> None:
+        self._frame = frame
+        self.shape = frame.shape
+
+    def __getitem__(self, section: Section) -> np.ndarray:
+        return self._frame.window(*section)
 
 
 def _saturation(frame: OpenFrame, given: Any, camera: Instrument) -> float | None:
