@@ -172,11 +172,12 @@ def peak_memory() -> int:
     """
     try:
         # Not getrusage, which on Linux starts with the peak of the program that exec replaced.
-        status = Path("/proc/self/status").read_text()
+        with open("/proc/self/status", "rb", buffering=0) as file:
+            status = file.read()
     except OSError:
         return _peak_without_proc()
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
-    return int(found[1]) * 1024 if found else _peak_without_proc()
+    found = status.partition(b"VmHWM:")[2].split(maxsplit=1)
+    return int(found[0]) * 1024 if found else _peak_without_proc()
 
 
 def reset_peak_memory() -> bool:
