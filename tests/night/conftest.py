@@ -1,5 +1,8 @@
 """Frames as an inventory finds them, without files."""
 
+import tempfile
+from pathlib import Path
+
 import astropy.units as u
 import pytest
 
@@ -28,3 +31,11 @@ def frame():
         return Frame(name, kind, {**FACTS, **facts}, camera)
 
     return make
+
+
+@pytest.fixture
+def public_folder():
+    """A directory that every user may enter, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

@@ -97,12 +97,9 @@ def test_a_type_that_is_not_known_is_named(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can drop root")
-def test_a_file_without_permission_has_a_row(raw, tmp_path):
+def test_a_file_without_permission_has_a_row(raw, public_folder):
     """A child process without root's privileges looks at a file that it may not read."""
-    os.chmod(tmp_path, 0o755)
-    for parent in tmp_path.parents[:3]:
-        os.chmod(parent, 0o755)
-    path = tmp_path / "secret.fits"
+    path = public_folder / "secret.fits"
     path.write_bytes((raw / "bias-001.fit").read_bytes())
     path.chmod(0o000)
     code = (
@@ -113,6 +110,6 @@ def test_a_file_without_permission_has_a_row(raw, tmp_path):
         "print(inventory(sys.argv[1])['message'][0])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, public_folder], capture_output=True, text=True, check=True
     )
     assert "ermission denied" in done.stdout

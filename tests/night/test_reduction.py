@@ -270,16 +270,14 @@ def test_a_frame_of_another_shape_has_its_own_row(night, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can drop root")
-def test_an_unreadable_file_has_a_row_and_the_rest_is_reduced(night, tmp_path):
+def test_an_unreadable_file_has_a_row_and_the_rest_is_reduced(night, public_folder):
     """A child process without root's privileges reduces a night with a secret in it."""
-    raw = shutil.copytree(night.folder, tmp_path / "raw")
+    raw = shutil.copytree(night.folder, public_folder / "raw")
     (raw / "cluster-R-002.fit").chmod(0o000)
-    out = tmp_path / "out"
+    raw.chmod(0o755)
+    out = public_folder / "out"
     out.mkdir()
-    for folder in (out, tmp_path):
-        folder.chmod(0o777)
-    for parent in list(tmp_path.parents)[:3]:
-        parent.chmod(0o755)
+    out.chmod(0o777)
     code = (
         "import json, os, sys\n"
         "from bmp_astro import reduce_night\n"
@@ -291,7 +289,7 @@ def test_an_unreadable_file_has_a_row_and_the_rest_is_reduced(night, tmp_path):
         "                  for r in table]))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, raw, out, tmp_path / "warm_up"],
+        [sys.executable, "-c", code, raw, out, public_folder / "warm_up"],
         capture_output=True,
         text=True,
         env={**os.environ, "TMPDIR": str(out)},
