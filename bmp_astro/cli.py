@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_reduce(commands)
     _add_look(commands, "inventory", "what is there, as a table", _inventory)
     _add_choice(_add_look(commands, "plan", "what would be done with it, and why", _plan))
+    _add_instrument(commands)
     _add_combine(commands)
     report = _add(commands, "report", "make the page of a reduced night again", _report)
     report.add_argument("outdir", metavar="OUT", help="the directory of a reduced night")
@@ -141,6 +142,16 @@ def _add_progress(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="a progress bar (default: on a terminal)",
     )
+
+
+def _add_instrument(commands: Any) -> None:
+    parser = _add(commands, "instrument", "what is understood of a file", _instrument)
+    add = parser.add_argument
+    add("file", metavar="FILE", help="a FITS file")
+    add("--hdu", metavar="HDU", help="number or name of the unit (default: the first image)")
+    add("--toml", metavar="OUT", help="write a TOML file to start from")
+    add("--overwrite", action="store_true", help="replace an existing TOML file")
+    _add_camera(parser)
 
 
 def _add_combine(commands: Any) -> None:
@@ -242,6 +253,22 @@ def _plan(options: argparse.Namespace) -> int:
             told.add((what, reasons))
             print(f"{what if what else row['in_name']}: {reasons}")
     return DONE if any(table["product"] != "") else NOTHING_DONE
+
+
+def _instrument(options: argparse.Namespace) -> int:
+    from .fits import understand
+
+    hdu = options.hdu
+    hdu = int(hdu) if hdu is not None and hdu.isdigit() else hdu
+    found = understand(options.file, hdu=hdu, instrument=options.instrument)
+    print(f"{options.file} is read as: {found.instrument.name}\n")
+    _print_table(found.facts)
+    print(*(f"note: {note}" for note in found.notes), sep="\n")
+    if options.toml is not None:
+        with open(options.toml, "w" if options.overwrite else "x", encoding="utf-8") as stream:
+            stream.write(found.toml)
+        print(f"a TOML file to start from is {options.toml}")
+    return DONE
 
 
 def _combine(options: argparse.Namespace) -> int:

@@ -133,3 +133,40 @@ def test_it_runs_as_a_module_without_arguments():
     done = subprocess.run([sys.executable, "-m", "bmp_astro"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "COMMAND" in done.stderr
+
+
+def test_instrument_tells_what_is_understood_of_a_file_and_writes_a_toml(good, tmp_path, capsys):
+    light, toml = sorted(good.glob("cluster-*"))[0], tmp_path / "mine.toml"
+    assert main(["instrument", str(light), "--toml", str(toml)]) == 0
+    said = capsys.readouterr().out
+    assert f"{light} is read as: generic" in said
+    facts = {line.split()[0]: line.split()[1:] for line in said.splitlines() if line.strip()}
+    assert facts["exptime"] == ["120", "s", "EXPTIME", "card"]
+    assert facts["gain"][1:] == ["electron", "/", "adu", "EGAIN", "card"]
+    assert "note:" not in said
+    text = toml.read_text()
+    assert "# 120.0 s" in text
+    assert main(["instrument", str(light), "--toml", str(toml)]) == 2
+    assert "mine.toml" in capsys.readouterr().err
+    toml.write_text(text.replace('keyword = "EXPTIME"', 'keyword = "EXPOSURE"'))
+    assert main(["instrument", str(light), "--instrument", str(toml)]) == 0
+    assert "EXPOSURE card" in capsys.readouterr().out
+
+
+def test_instrument_notes_what_cannot_be_right(tmp_path, capsys):
+    path = tmp_path / "odd.fits"
+    hdu = fits.PrimaryHDU(np.zeros((4, 5), dtype=np.uint16))
+    hdu.header.update({"GAIN": 0.0, "CCD-TEMP": 250.0, "OBJECT": "None", "EXPTIME": 1})
+    fits.HDUList([hdu, fits.ImageHDU(np.zeros((6, 7)), name="SCI")]).writeto(path)
+    assert main(["instrument", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "note: GAIN = 0.0 as gain: it is not within" in said
+    assert "note: CCD-TEMP = 250.0: it is taken to be in K: -23.15 deg_C" in said
+    assert "note: placeholders, which count as missing: OBJECT" in said
+    assert "4 x 5" in said
+    for hdu in ("1", "SCI"):
+        assert main(["instrument", str(path), "--hdu", hdu]) == 0
+        assert "6 x 7" in capsys.readouterr().out
+    assert main(["instrument", str(tmp_path / "none.fits")]) == 2
+    assert main(["instrument", str(path), "--instrument", "ninna"]) == 2
+    assert "did you mean 'NINA'" in capsys.readouterr().err

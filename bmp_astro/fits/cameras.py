@@ -1,6 +1,8 @@
 """The instruments that are built in, and how one is chosen for a header."""
 
+import os
 from collections.abc import Mapping
+from functools import lru_cache
 from os import PathLike, fspath
 from typing import Any
 
@@ -68,8 +70,15 @@ def find_instrument(
         raise TypeError(f"instrument is {spec!r} but must be a name, a .toml file or an Instrument")
     text = fspath(spec)
     if text.lower().endswith(".toml"):
-        return Instrument.from_toml(text)
+        found = os.stat(text)
+        return _from_file(text, (found.st_mtime_ns, found.st_size))
     return built_in(text)
+
+
+@lru_cache(maxsize=16)
+def _from_file(path: str, _stamp: tuple[int, int]) -> Instrument:
+    """Read a TOML file once for the many headers of a night, and again when it was changed."""
+    return Instrument.from_toml(path)
 
 
 def built_in(name: str) -> Instrument:

@@ -35,6 +35,8 @@ _COLDEST_ROOM = 100  # a detector above this many degrees can only be in kelvin
 
 def card_value(header: Mapping[str, Any], name: str) -> Any:
     """Value of a card, or None where it is missing, undefined or cannot be parsed."""
+    if name not in header:
+        return None
     try:
         value = header[name]
     except (KeyError, ValueError, VerifyError):

@@ -304,8 +304,11 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
 
 def did_you_mean(name: str, known: list[str]) -> str:
     """End of an error message: the nearest right name, or all of them."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f": did you mean {near[0]!r}?" if near else f": expected one of {', '.join(known)}"
+    lower = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name.lower(), lower, n=1)
+    return (
+        f": did you mean {lower[near[0]]!r}?" if near else f": expected one of {', '.join(known)}"
+    )
 
 
 def name_list(names: set[str]) -> str:
