@@ -40,7 +40,7 @@ def to_outcome(in_name: Any, report: Report) -> Outcome:
 def blamed_on_worker(in_name: Any, error: BaseException) -> Outcome:
     """Return the outcome of a task that was lost with its worker or its executor."""
     text = str(error) if isinstance(error, PoolError) else f"{type(error).__name__}: {error}"
-    message = _first_and_last(text)
+    message = _in_short(error, text)
     outcome = Outcome(in_name=in_name, status="failed", message=message, traceback=text)
     _log_failure(outcome)
     return outcome
@@ -73,10 +73,11 @@ def _unpickled(report: Report) -> Any:
     return value
 
 
-def _first_and_last(text: str) -> str:
-    """Return the first line of an error and, where a worker's last words follow, the last."""
+def _in_short(error: BaseException, text: str) -> str:
+    """Return the first line of an error; of a worker that cannot start, its own error too."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ... ".join(lines if len(lines) < 2 else [lines[0], lines[-1]])
+    first = lines[0].removesuffix("; its standard error ended with:") if lines else ""
+    return f"{first}: {lines[-1]}" if isinstance(error, WorkerStartError) and lines[1:] else first
 
 
 def _log_failure(outcome: Outcome) -> None:
