@@ -12,6 +12,8 @@ from .linearity import correct_linearity
 from .mask import mask_bad_pixels, mask_saturated
 from .overscan import subtract_overscan
 from .single import as_single
+from .sky import observation_facts
+from .sources import find_sources
 from .statistics import image_statistics
 from .trim import trim
 from .uncertainty import create_uncertainty
@@ -23,10 +25,12 @@ __all__ = [
     "correct_linearity",
     "create_uncertainty",
     "divide_flat",
+    "find_sources",
     "header_to_meta",
     "image_statistics",
     "mask_bad_pixels",
     "mask_saturated",
+    "observation_facts",
     "raise_alarms",
     "remove_cosmic_rays",
     "subtract_bias",
