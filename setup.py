@@ -5,7 +5,8 @@ import os
 from setuptools import Extension, setup
 
 required = os.environ.get("BMP_ASTRO_REQUIRE_C") == "1"
-flags = ["-O3", "-ffp-contract=off", "-std=c11"]
+# What is computed is as written, rounded at each step; only traps and errno are not kept.
+flags = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno"]
 kernels = Extension(
     "bmp_astro.kernels._kernels",
     [f"bmp_astro/kernels/{name}.c" for name in ("_kernels", "load", "calibrate", "combine")],

@@ -68,6 +68,14 @@ INLINE int32_t share(int32_t present, int32_t number, ptrdiff_t n)
     return (int32_t)floor(present * ((double)number / (double)n) + 0.001);
 }
 
+INLINE int32_t least(const int32_t *numbers, size_t n)
+{
+    int32_t smallest = INT32_MAX;
+    for (size_t i = 0; i < n; i++)
+        smallest = numbers[i] < smallest ? numbers[i] : smallest;
+    return smallest;
+}
+
 /* Functions of their own rather than one large one, which takes compilers minutes. */
 #define PART VECTORIZED static
 

@@ -169,11 +169,12 @@ PART void OF(pick)(OF(tile) *t, const REAL *from, const int32_t *restrict count,
 {
     int32_t listed[LANES];
     size_t n_listed = 0;
-    const int by_network = t->n <= LARGEST_NETWORK;
-    for (size_t i = 0; i < t->lanes; i++) {
-        listed[n_listed] = (int32_t)i;
-        n_listed += !by_network || count[i] != (int32_t)t->n;
-    }
+    const int32_t full = t->n <= LARGEST_NETWORK ? (int32_t)t->n : INT32_MAX;
+    if (least(count, t->lanes) < full)
+        for (size_t i = 0; i < t->lanes; i++) {
+            listed[n_listed] = (int32_t)i;
+            n_listed += count[i] < full;
+        }
     if (n_listed < t->lanes) {
         for (size_t f = 0; f < t->n; f++)
             memcpy(t->sorted + f * t->room, from + f * t->room, t->lanes * sizeof(REAL));
@@ -438,11 +439,12 @@ PART size_t OF(use_lost)(const combination *c, OF(tile) *t, ptrdiff_t y, ptrdiff
 {
     size_t n_lost = 0;
     memcpy(t->n_used, t->n_kept, sizeof t->n_used);
-    for (size_t i = 0; i < t->lanes; i++) {
-        flags[i] = 0;
-        lost[n_lost] = (int32_t)i;
-        n_lost += t->n_kept[i] < c->min_keep;
-    }
+    memset(flags, 0, t->lanes);
+    if (least(t->n_kept, t->lanes) < c->min_keep)
+        for (size_t i = 0; i < t->lanes; i++) {
+            lost[n_lost] = (int32_t)i;
+            n_lost += t->n_kept[i] < c->min_keep;
+        }
     for (size_t j = 0; j < n_lost; j++) {
         const size_t i = (size_t)lost[j];
         const int unseen = t->n_valid[i] == 0 && c->flags != NULL;

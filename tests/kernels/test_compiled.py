@@ -1,0 +1,109 @@
+"""Which kernels are used, what is said about it, and that the compiled ones touch no wrong byte."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from bmp_astro.kernels import compiled
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "bmp_astro" / "kernels"
+LOOK = (
+    "import logging; logging.basicConfig(format='%(name)s %(levelname)s %(message)s');"
+    "import sys; {}; from bmp_astro.kernels import implementation; print(implementation)"
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def implementation():
+    """What is tested here is not one of the implementations."""
+
+
+def look(before="pass", **environment):
+    """What a fresh interpreter prints of the kernels that it chose, and what it logs."""
+    kept = {key: value for key, value in os.environ.items() if key != "BMP_ASTRO_KERNELS"}
+    return subprocess.run(
+        [sys.executable, "-c", LOOK.format(before)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=kept | environment,
+    )
+
+
+@pytest.mark.skipif(compiled.module is None, reason="no compiled kernels")
+def test_compiled_kernels_are_used_where_they_are():
+    done = look()
+    assert (done.stdout.strip(), done.stderr) == ("C", "")
+
+
+def test_the_twins_can_be_asked_for():
+    done = look(BMP_ASTRO_KERNELS="numpy")
+    assert (done.stdout.strip(), done.stderr) == ("numpy", "")
+
+
+def test_that_there_is_no_compiled_module_is_said_once():
+    done = look("sys.modules['bmp_astro.kernels._kernels'] = None")
+    assert done.stdout.strip() == "numpy"
+    assert done.stderr.count("bmp_astro.kernels.compiled WARNING") == 1
+    assert "numpy twins" in done.stderr
+
+
+def build(*options, **environment):
+    """Build the extension from the sources into a directory that is given by the options."""
+    if not (ROOT / "setup.py").exists():
+        pytest.skip("no sources to build from")
+    return subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", *options],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+    )
+
+
+def test_without_a_compiler_the_build_goes_on_unless_it_is_required(tmp_path):
+    pytest.importorskip("setuptools")
+    options = ("--build-lib", str(tmp_path / "lib"), "--build-temp", str(tmp_path / "tmp"))
+    no_compiler = {"CC": "/nonexistent/cc"}
+    done = build(*options, **no_compiler)
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.rglob("*.so"))
+    assert build(*options, BMP_ASTRO_REQUIRE_C="1", **no_compiler).returncode != 0
+
+
+def test_kernels_run_clean_under_the_sanitizers(tmp_path):
+    compiler = shutil.which("gcc")
+    if compiler is None or not SOURCES.is_dir():
+        pytest.skip("no gcc, or no sources to compile")
+    runtime = subprocess.run(
+        [compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if not Path(runtime).is_absolute():
+        pytest.skip("gcc has no runtime of the address sanitizer")
+    module = tmp_path / "_kernels.so"
+    command = [compiler, "-shared", "-fPIC", "-O1", "-std=c11", "-ffp-contract=off"]
+    command += ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+    command += [f"-I{sysconfig.get_path('include')}", "-o", str(module)]
+    subprocess.run([*command, *map(str, sorted(SOURCES.glob("*.c")))], check=True)
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("sanitized.py")), str(module)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "LD_PRELOAD": runtime,
+            "ASAN_OPTIONS": "detect_leaks=0",
+            "PYTHONMALLOC": "malloc",
+            "PYTHONPATH": str(ROOT),
+        },
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip() == "clean"
