@@ -37,7 +37,9 @@ class Layout(NamedTuple):
     mask: Hdu | None
 
 
-def find_layout(source: Source, path: str | PathLike, hdu: HduSpec) -> Layout:
+def find_layout(
+    source: Source, path: str | PathLike, hdu: HduSpec, *, missing_ok: bool = False
+) -> Layout:
     """Find the image in a file.
 
     Parameters
@@ -48,6 +50,8 @@ def find_layout(source: Source, path: str | PathLike, hdu: HduSpec) -> Layout:
         The file, for messages and for FILENAME.
     hdu : int, str, (str, int) or None
         Number, name, or name and version; None takes the first 2-D image.
+    missing_ok : bool
+        Pixels that are missing from the end of the file do not matter.
 
     Returns
     -------
@@ -63,7 +67,8 @@ def find_layout(source: Source, path: str | PathLike, hdu: HduSpec) -> Layout:
     """
     hdus = list(_scan(source, path))
     image = _choose(hdus, hdu, path)
-    _check_complete(source, path, image)
+    if not missing_ok:
+        _check_complete(source, path, image)
     header = _whole_header(hdus, image)
     name = os.path.basename(os.fspath(path))
     if header.get("FILENAME") != name:
@@ -73,7 +78,7 @@ def find_layout(source: Source, path: str | PathLike, hdu: HduSpec) -> Layout:
         for item in hdus[image.index + 1 :]:
             if item.is_image and item.axes == image.axes and item.name in ("UNCERT", "MASK"):
                 planes.setdefault(item.name, item)
-    for plane in planes.values():
+    for plane in [] if missing_ok else planes.values():
         _check_complete(source, path, plane)
     return Layout(image, header, planes.get("UNCERT"), planes.get("MASK"))
 

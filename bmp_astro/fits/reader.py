@@ -105,6 +105,7 @@ def read_header(
     *,
     hdu: HduSpec = None,
     instrument: Instrument | str | PathLike | None = None,
+    missing_ok: bool = False,
 ) -> FrameHeader:
     """Read what `read_frame` would give, without the pixels.
 
@@ -116,6 +117,8 @@ def read_header(
         Number, name, or name and version of the image's unit; None: the first 2-D image.
     instrument : Instrument, str or path-like, optional
         Its `fix_header` is applied.
+    missing_ok : bool
+        Read the header of a truncated file all the same, if that is whole.
 
     Returns
     -------
@@ -137,7 +140,7 @@ def read_header(
     """
     source = open_source(path)
     try:
-        layout = find_layout(source, path, hdu)
+        layout = find_layout(source, path, hdu, missing_ok=missing_ok)
     finally:
         source.close()
     image = layout.image

@@ -144,16 +144,22 @@ def _raise(error: OSError) -> None:
 
 def _frame(path: str, spec: Spec) -> Frame:
     """What one file is; a file that cannot be read is a frame with a message."""
+    message = ""
     try:
         found = read_header(path, instrument=spec)
     except (OSError, ValueError) as error:
-        reason = str(error).removeprefix(path).lstrip(": ").removeprefix("is ")
-        return Frame(path, message=reason, readable=False)
+        message = str(error).removeprefix(path).lstrip(": ").removeprefix("is ")
+        try:  # a truncated file still tells what it was to be
+            found = read_header(path, instrument=spec, missing_ok=True)
+        except (OSError, ValueError):
+            return Frame(path, message=message, readable=False)
     camera = find_instrument(spec, found.header)
     names = [name for name in (*COLUMNS, "serial", *camera.keys) if name not in ("ny", "nx")]
     facts = {name: camera.value(name, found.header) for name in names}
     facts["ny"], facts["nx"] = found.shape
     kind = camera.frame_type_of(found.header, path)
+    if message:
+        return Frame(path, kind, facts, camera, message, readable=False)
     reason = calibrated_already(found.header)
     if not reason and not kind:
         reason = _why_unknown(camera, found.header)

@@ -167,6 +167,18 @@ def test_a_truncated_gzip_keeps_what_it_has(tmp_path, fits_bytes):
         read_frame(path)
 
 
+def test_the_header_of_a_truncated_file_can_be_had(fits_file):
+    path = fits_file(["OBJECT  = 'M 1'"], np.zeros((60, 80), ">i2"))
+    os.truncate(path, 2880 + 1000)
+    with pytest.raises(OSError, match="truncated"):
+        read_header(path)
+    found = read_header(path, missing_ok=True)
+    assert (found.header["OBJECT"], found.shape) == ("M 1", (60, 80))
+    os.truncate(path, 200)
+    with pytest.raises(OSError, match=r"truncated|damaged"):
+        read_header(path, missing_ok=True)
+
+
 def test_a_file_that_may_not_be_read(fits_file):
     path = fits_file()
     path.chmod(0)

@@ -69,6 +69,8 @@ def test_the_summary_counts_them(reduced):
     assert counts["dark"] == (4, 0)
     assert counts["flat"] == (8, 1)
     assert counts["light"] == (4, 0)
+    assert row_of(table, "cluster-V-005.fit")["frame_type"] == "light"
+    assert row_of(table, "notes.fits")["frame_type"] == ""
     assert len(attention(table)) == 4
     assert exit_status(table) == 1
     assert exit_status(table[table["status"] == "done"]) == 0
@@ -176,7 +178,7 @@ def test_a_users_steps_and_keywords_reach_every_light(night, tmp_path):
         num_processes=2,
     )
     lights = table[table["frame_type"] == "light"]
-    assert sorted(lights["status"]) == ["done", "done", "rejected", "rejected"]
+    assert sorted(lights["status"]) == ["done", "done", "failed", "rejected", "rejected"]
     row = row_of(table, "cluster-V-001.fit")
     assert (row["step"], row["message"]) == ("only_red", "filter is not R")
     product = fits.getdata(tmp_path / "lights/cluster-R-002_reduced.fits")
