@@ -14,6 +14,7 @@ Constant = u.Quantity | str | float | int
 Source = Keyword | tuple[Keyword | Constant, ...] | Constant | None
 
 _SAME_SET_POINT = 5.0  # K; a camera that is to be at 0 deg C may be at 0 deg C
+_POSITIVE = ("gain", "read_noise", "saturation")
 _MEASURED = ("measured", "given")
 
 
@@ -70,7 +71,7 @@ def fact_of(name: str, source: Source, header: Mapping[str, Any]) -> Fact:
     if name == "gain" and "RAWGAIN" in header:
         # the pixels are in electron, whatever the camera's own cards said of the raw ones
         return Fact(_typed(name, card_value(header, "GAIN")), "GAIN card")
-    value, said = look_up(source, header)
+    value, said = look_up(source, header, name)
     value = _typed(name, value)
     if name == "read_noise" and said == "RDNOISE card":
         by = card_value(header, "RDNSRC")
@@ -78,17 +79,23 @@ def fact_of(name: str, source: Source, header: Mapping[str, Any]) -> Fact:
     return Fact(value, said)
 
 
-def look_up(source: Source, header: Mapping[str, Any]) -> Fact:
-    """Return what the first source that knows says, as it says it."""
+def look_up(source: Source, header: Mapping[str, Any], name: str = "") -> Fact:
+    """Return what the first source that knows says, as it says it; `name` is the fact's."""
     entries = source if isinstance(source, tuple) else (source,)
     for entry in entries:
         if not isinstance(entry, Keyword):
             by = "constant" if len(entries) == 1 else "default"
             return UNKNOWN if entry is None else Fact(entry, by)
         value, card = entry.find(header)
-        if value is not None:
+        if value is not None and is_possible(name, value):
             return Fact(value, _cards(card))
     return UNKNOWN
+
+
+def is_possible(name: str, value: Any) -> bool:
+    """Tell whether a header's number can be: a gain of 0 or less is none."""
+    bare = getattr(value, "value", value)
+    return name not in _POSITIVE or not isinstance(bare, int | float) or bare > 0
 
 
 def keywords_of(source: Source) -> list[Keyword]:

@@ -12,7 +12,7 @@ import astropy.units as u
 from .cardvalues import card_value, meaningful
 from .common import FACTS
 from .dates import is_ambiguous
-from .facts import keywords_of
+from .facts import is_possible, keywords_of
 from .instrument import Instrument
 from .section import parse_section
 
@@ -65,16 +65,16 @@ def _notes_on_cards(instrument: Instrument, header: Mapping[str, Any]) -> Iterat
     used = "+".join(instrument.fact(name, header).source for name in names)
     used_cards = set(used.replace(" cards", "").replace(" card", "").split("+"))
     told = set()
-    for name in names:
+    # whether a GAIN is a setting is told apart
+    for name in (name for name in names if name != "gain_setting"):
         source = instrument.keys[name] if name in instrument.keys else getattr(instrument, name)
         for each in (each for word in keywords_of(source) for each in word.readings(header)):
-            is_refused = each.value is None and each.card not in used_cards
-            if not each.note or each.card in told:
-                continue
-            if is_refused or (each.value is not None and each.card in used_cards):
+            is_believed = each.value is not None and is_possible(name, each.value)
+            note = each.note if is_believed or each.value is None else "it is not above 0"
+            if note and each.card not in told and is_believed == (each.card in used_cards):
                 told.add(each.card)
-                as_what = f" as {name}" if is_refused else ""
-                yield f"{each.card} = {each.said!r}{as_what}: {each.note}"
+                as_what = "" if is_believed else f" as {name}"
+                yield f"{each.card} = {each.said!r}{as_what}: {note}"
 
 
 def _notes_on_gain(instrument: Instrument, header: Mapping[str, Any]) -> Iterator[str]:

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import astropy.units as u
 import pytest
 
-from bmp_astro.fits import Instrument, Keyword
+from bmp_astro.fits import Instrument, Keyword, find_instrument, starting_toml
 
 TEXT = """
 name = "SX694"
@@ -74,6 +76,10 @@ def test_a_file_says_what_python_says(tmp_path):
         ("camera = 3", "expected text"),
         ("fix_header = 'f'", "unknown entry 'fix_header'"),
         ("= 3", "not a TOML file"),
+        ("base = 'ninna'", "base: there is no built-in instrument 'ninna': did you mean 'NINA'"),
+        ("bias_exptime = '0 m'", "bias_exptime: '0 m' is not in s"),
+        ("gain = [{keyword = 'GAIN'}, 3]", "gain: expected a quantity"),
+        ("recognized_by = {INSTRUME = 3}", "recognized_by: expected text"),
     ],
 )
 def test_mistakes_name_the_entry(tmp_path, line, message):
@@ -85,3 +91,40 @@ def test_mistakes_name_the_entry(tmp_path, line, message):
 def test_a_name_is_needed(tmp_path):
     with pytest.raises(ValueError, match="has no name"):
         read(tmp_path, "camera = 'x'")
+
+
+def test_a_default_and_what_only_this_camera_has(tmp_path):
+    text = """
+name = "mine"
+gain = [{keyword = "CCDGAIN", unit = "electron / adu"}, "1.4 electron / adu"]
+bias_exptime = "10 ms"
+recognized_by = {SWCREATE = ["one", "two"], DETECTOR = ""}
+"""
+    assert read(tmp_path, text) == Instrument(
+        "mine",
+        gain=(Keyword("CCDGAIN", unit="electron / adu"), 1.4 * u.electron / u.adu),
+        bias_exptime=10 * u.ms,
+        recognized_by={"SWCREATE": ("one", "two"), "DETECTOR": ""},
+    )
+
+
+def test_a_built_in_instrument_may_be_the_base(tmp_path):
+    nina = find_instrument("NINA", {})
+    text = 'base = "nina"\nname = "mine"\ngain = "2 electron / adu"'
+    assert read(tmp_path, text) == replace(nina, name="mine", gain=2 * u.electron / u.adu)
+
+
+def test_a_file_is_read_again_when_it_was_changed(tmp_path):
+    path = tmp_path / "camera.toml"
+    path.write_text("name = 'one'")
+    assert find_instrument(path, {}) is find_instrument(path, {})
+    path.write_text("name = 'another'")
+    assert find_instrument(path, {}).name == "another"
+    with pytest.raises(FileNotFoundError, match=r"none\.toml"):
+        find_instrument(tmp_path / "none.toml", {})
+
+
+def test_what_is_written_is_read_as_the_same(tmp_path):
+    camera = read(tmp_path, TEXT)
+    again = read(tmp_path, starting_toml(camera, {}))
+    assert again == camera

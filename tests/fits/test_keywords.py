@@ -81,6 +81,14 @@ def test_joining_words_of_wheels():
     assert wheels.read({"FILTER1": "Air", "FILTER2": "V"}) == "V"
     assert wheels.read({"FILTER1": "V", "FILTER2": "ND2"}) == "V+ND2"
     assert wheels.read({"FILTER1": "air", "FILTER2": "None"}) is None
+    assert wheels.find({"FILTER1": "V", "FILTER2": "ND2"}) == ("V+ND2", "FILTER1+FILTER2")
+    assert wheels.find({}) == (None, None)
+
+
+def test_words_that_are_empty_may_have_wildcards():
+    wheel = Keyword("FILTER1", kind=str, empty=("open*",))
+    assert wheel.read({"FILTER1": "open1-6"}) is None
+    assert wheel.read({"FILTER1": "r_G0303"}) == "r_G0303"
 
 
 def test_cards_that_count_only_beside_others():
@@ -128,3 +136,31 @@ def test_a_keyword_needs_a_name_and_a_kind_it_knows():
         Keyword(unit="s")
     with pytest.raises(TypeError, match="kind"):
         Keyword("A", kind=list)
+
+
+@pytest.mark.parametrize(
+    ("comment", "seconds"),
+    [("exposure time in ms", 1.5), ("[msec]", 1.5), ("milliseconds", 1.5), ("[s] systems", 1500)],
+)
+def test_a_comment_tells_of_milliseconds(comment, seconds):
+    header = Header()
+    header["EXPTIME"] = (1500, comment)
+    assert Keyword("EXPTIME", unit=u.s).read(header) == seconds * u.s
+
+
+def test_nobody_measures_the_absolute_zero():
+    header = Header()
+    header["DET-TMP"] = (0.0, "[Kelvin] Detector temperature")
+    assert Keyword("DET-TMP", unit=u.deg_C).read(header) is None
+
+
+def test_readings_tell_of_every_card():
+    keyword = Keyword("EGAIN", "GAIN", kind=float, valid=(0.01, 50))
+    header = {"EGAIN": 0.0, "GAIN": "1.5", "OTHER": 3}
+    first, second = keyword.readings(header)
+    assert first[:3] == ("EGAIN", 0.0, None)
+    assert "not within" in first.note
+    assert second == ("GAIN", "1.5", 1.5, "")
+    refused = Keyword("GAIN", unless=("EGAIN",)).readings(header)
+    assert [reading.value for reading in refused] == [None]
+    assert list(Keyword("GAIN", beside="RAWGAIN").readings(header)) == []
