@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ from astropy.table import MaskedColumn, Table
 
 from ..core.table import column
 from ..fits import Instrument, calibrated_already, find_instrument, is_fits_name, read_header
+from .frames import Frame, Spec, all_frames
 
 Raw = str | os.PathLike | Iterable[str | os.PathLike]
-Spec = str | os.PathLike | Instrument | None
 
 # The columns of an inventory after in_name and frame_type, in their order.
 COLUMNS: dict[str, tuple[type, u.Unit | None]] = {
@@ -37,22 +37,9 @@ COLUMNS: dict[str, tuple[type, u.Unit | None]] = {
 }
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One raw file: its type, its facts (None where the header is silent), and why not to use it.
-
-    ``message`` is empty for a frame that can be used.
-    """
-
-    path: str
-    kind: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    instrument: Instrument | None = None
-    message: str = ""
-    readable: bool = True
-
-
-def inventory(raw: Raw, *, instrument: Spec = None) -> Table:
+def inventory(
+    raw: Raw, *, instrument: Spec = None, cache: str | os.PathLike | None = None
+) -> Table:
     """Tell what raw frames there are, one row for each file.
 
     Parameters
@@ -63,6 +50,9 @@ def inventory(raw: Raw, *, instrument: Spec = None) -> Table:
     instrument : Instrument or str, optional
         The camera: an `~bmp_astro.Instrument`, the name of a built-in one or a TOML file.
         By default each header chooses.
+    cache : str or path, optional
+        A file, made if need be, in which readable frames are remembered by path, size and time of
+        change; those that it knows are not opened again. Keep it out of ``raw``.
 
     Returns
     -------
@@ -90,14 +80,19 @@ def inventory(raw: Raw, *, instrument: Spec = None) -> Table:
     >>> sorted(set(table["frame_type"].tolist()))
     ['bias', 'dark', 'flat', 'light']
     """
-    return as_table(survey(raw, instrument=instrument))
+    return as_table(survey(raw, instrument=instrument, cache=cache))
 
 
 def survey(
-    raw: Raw, *, instrument: Spec = None, exclude: str | os.PathLike | None = None
+    raw: Raw,
+    *,
+    instrument: Spec = None,
+    exclude: str | os.PathLike | None = None,
+    cache: str | os.PathLike | None = None,
 ) -> list[Frame]:
     """Every frame under ``raw``, in the order of the names; ``exclude`` is not looked into."""
-    return [_frame(path, instrument) for path in find_files(raw, exclude=exclude)]
+    paths = find_files(raw, exclude=exclude)
+    return all_frames(paths, instrument, lambda path: _frame(path, instrument), _described, cache)
 
 
 def find_files(raw: Raw, *, exclude: str | os.PathLike | None = None) -> list[str]:
@@ -154,15 +149,29 @@ def _frame(path: str, spec: Spec) -> Frame:
         except (OSError, ValueError):
             return Frame(path, message=message, readable=False)
     camera = find_instrument(spec, found.header)
+    frame = _described(path, camera, found.header, found.shape)
+    return replace(frame, message=message, readable=False) if message else frame
+
+
+def _described(
+    path: str,
+    camera: Instrument,
+    header: Mapping[str, Any],
+    shape: tuple[int, int],
+    quick: Any = None,
+) -> Frame:
+    """A frame by its header; ``quick`` remembers what it said of the same cards before."""
     names = [name for name in (*COLUMNS, "serial", *camera.keys) if name not in ("ny", "nx")]
-    facts = {name: camera.value(name, found.header) for name in names}
-    facts["ny"], facts["nx"] = found.shape
-    kind = camera.frame_type_of(found.header, path)
-    if message:
-        return Frame(path, kind, facts, camera, message, readable=False)
-    reason = calibrated_already(found.header)
+    if quick is None:
+        facts = {name: camera.value(name, header) for name in names}
+        reason = calibrated_already(header)
+    else:
+        facts = {name: quick.value(camera, name, header) for name in names}
+        reason = quick.calibrated_already(header)
+    facts["ny"], facts["nx"] = shape
+    kind = camera.frame_type_of(header, path)
     if not reason and not kind:
-        reason = _why_unknown(camera, found.header)
+        reason = _why_unknown(camera, header)
     return Frame(path, kind, facts, camera, reason)
 
 
@@ -193,7 +202,8 @@ def _number(value: Any, kind: type, unit: u.Unit | None) -> float | int | None:
     if value is None:
         return None
     if isinstance(value, u.Quantity):
-        value = value.to_value(unit, equivalencies=u.temperature())
+        same = value.unit == unit
+        value = value.value if same else value.to_value(unit, equivalencies=u.temperature())
     convert: Callable = kind
     try:
         return convert(float(value))

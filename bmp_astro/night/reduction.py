@@ -134,7 +134,7 @@ def reduce_night(
     camera = pipe.instrument if instrument is None else instrument
     _check_kinds(combine=combine, gates=gates)
     _check_apart(raw, out)
-    frames = survey(raw, instrument=camera, exclude=out)
+    frames = survey(raw, instrument=camera, exclude=out, cache=out / ".inventory.json")
     _check_usable(frames, raw)
     if plan is None:
         plan = make_plan(frames, masters=masters, select=select, require=require, use=use)

@@ -1,0 +1,91 @@
+import json
+import os
+
+import pytest
+from astropy.io import fits
+
+from bmp_astro.fits import Instrument, Keyword
+from bmp_astro.night import inventory
+from bmp_astro.night.inventory import _frame, as_table, find_files
+from bmp_astro.simulate import simulate_night
+
+
+def text_of(table):
+    return {name: [str(value) for value in table[name]] for name in table.colnames}
+
+
+@pytest.fixture
+def raw(tmp_path):
+    simulate_night(tmp_path / "raw", shape=(32, 48))
+    return tmp_path / "raw"
+
+
+def test_the_fast_way_says_the_same_as_reading_each_header(raw):
+    slowly = as_table([_frame(path, None) for path in find_files(raw)])
+    assert text_of(inventory(raw)) == text_of(slowly)
+
+
+@pytest.mark.parametrize("instrument", [None, "MaxIm DL"])
+def test_a_cache_says_the_same_and_is_not_among_the_raw_files(raw, tmp_path, instrument):
+    before = sorted(raw.rglob("*"))
+    cache = tmp_path / "cache.json"
+    first = inventory(raw, instrument=instrument, cache=cache)
+    again = inventory(raw, instrument=instrument, cache=cache)
+    assert text_of(first) == text_of(again) == text_of(inventory(raw, instrument=instrument))
+    assert sorted(raw.rglob("*")) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache.json", "raw"]
+
+
+def test_a_file_that_changed_is_read_again_and_a_known_one_is_not(raw, tmp_path):
+    cache = tmp_path / "cache.json"
+    table = inventory(raw, cache=cache)
+    one, other = (row["in_name"] for row in table[table["frame_type"] == "light"][:2])
+    fits.setval(one, "OBJECT", value="changed")
+    os.utime(one, ns=(1, 1))
+    stat = os.stat(other)
+    fits.setval(other, "OBJECT", value="hidden")
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    found = {row["in_name"]: row["object"] for row in inventory(raw, cache=cache)}
+    assert found[one] == "changed"
+    assert found[other] == "Simulated cluster"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[: len(text) // 2],
+        lambda text: "[1, 2]",
+        lambda text: json.dumps({**json.loads(text), "frames": [1]}),
+        lambda text: json.dumps({**json.loads(text), "key": "of another version"}),
+        lambda text: text.replace('"light"', "7"),
+        lambda text: text.replace('"deg_C"', '"no such unit"'),
+        lambda text: text.replace('"MaxIm DL"', '"no such camera"'),
+    ],
+)
+def test_a_damaged_cache_does_no_harm(raw, tmp_path, damage):
+    cache = tmp_path / "cache.json"
+    first = inventory(raw, cache=cache)
+    cache.write_text(damage(cache.read_text()))
+    assert text_of(inventory(raw, cache=cache)) == text_of(first)
+
+
+def test_the_cache_of_another_camera_does_not_count(raw, tmp_path):
+    cache = tmp_path / "cache.json"
+    inventory(raw, cache=cache)
+    mine = Instrument("mine", object=Keyword("TELESCOP"))
+    assert "Simulated 0.5 m" in inventory(raw, instrument=mine, cache=cache)["object"]
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(raw, tmp_path):
+    assert len(inventory(raw, cache=tmp_path / "no" / "such" / "folder.json"))
+
+
+def test_a_camera_that_repairs_headers_is_asked_for_each_file(raw):
+    def repaired(header, path):
+        header["OBJECT"] = os.path.basename(path)
+        return header
+
+    table = inventory(raw, instrument=Instrument("mine", fix_header=repaired))
+    readable = table[table["message"] == ""]
+    assert list(readable["object"]) == [os.path.basename(name) for name in readable["in_name"]]
