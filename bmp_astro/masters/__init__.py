@@ -3,6 +3,7 @@
 from .build import build_master
 from .camera import CameraMeasures, Measured
 from .combine import combine
+from .defects import find_bad_pixels
 from .find import MasterFile, find_masters
 from .inputs import SAME_EXPOSURE
 from .measure import measure_camera
@@ -21,6 +22,7 @@ __all__ = [
     "Measured",
     "build_master",
     "combine",
+    "find_bad_pixels",
     "find_masters",
     "measure_camera",
 ]
