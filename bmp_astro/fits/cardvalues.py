@@ -26,10 +26,10 @@ _UNITS = {
     **dict.fromkeys(("e/adu", "e-/adu", "electron/adu", "electrons/adu"), u.electron / u.adu),
 }
 # What a comment says of the unit, for the quantities whose unit varies between cameras.
-_COMMENTS = (
-    (re.compile(r"\[K\]|kelvin", re.IGNORECASE), u.K, u.deg_C),
-    (re.compile(r"\[ms\]|\bms\b|\bmsec\b|milli-?sec", re.IGNORECASE), u.ms, u.s),
-)
+_COMMENTS = {
+    u.deg_C: (re.compile(r"\[K\]|kelvin", re.IGNORECASE), u.K),
+    u.s: (re.compile(r"\[ms\]|\bms\b|\bmsec\b|milli-?sec", re.IGNORECASE), u.ms),
+}
 _COLDEST_ROOM = 100  # a detector above this many degrees can only be in kelvin
 
 
@@ -110,11 +110,11 @@ def unit_of(
         unit = _UNITS.get(text.lower())
         fits = unit is not None and unit.is_equivalent(wanted, equivalencies=u.temperature())
         return unit if fits else None
-    comment = _comment(header, name)
-    for words, unit, usual in _COMMENTS:
-        if wanted == usual and words.search(comment):
-            return unit
-    return u.K if wanted == u.deg_C and number > _COLDEST_ROOM else wanted
+    if wanted not in _COMMENTS:
+        return wanted
+    words, other = _COMMENTS[wanted]
+    is_hot = other is u.K and number > _COLDEST_ROOM
+    return other if is_hot or words.search(_comment(header, name)) else wanted
 
 
 def _comment(header: Mapping[str, Any], name: str) -> str:
