@@ -2,10 +2,12 @@
 
 import multiprocessing.context
 import multiprocessing.pool
+import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
 from typing import Any
 
 
@@ -16,7 +18,8 @@ class SerialExecutor(Executor):
         """Run ``fn`` now and return a future that is done."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
-        _settle(future, fn, args, kwargs)
+        with _same_folder():
+            _settle(future, fn, args, kwargs)
         return future
 
 
@@ -137,6 +140,19 @@ class NoDaemonPool(multiprocessing.pool.Pool):
         if context is None:
             context = _NoDaemonContext()
         super().__init__(processes, initializer, initargs, maxtasksperchild, context)
+
+
+@contextmanager
+def _same_folder() -> Iterator[None]:
+    """Return to the present directory, wherever a call goes: relative names keep their meaning."""
+    try:
+        folder = os.getcwd()
+    except OSError:  # it was removed
+        yield
+        return
+    yield
+    with suppress(OSError):
+        os.chdir(folder)
 
 
 def _settle(

@@ -21,8 +21,14 @@ def dask_client():
     import dask
 
     with (
-        # A cluster on one machine would else give up workers that are being restarted.
-        dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
+        dask.config.set(
+            {
+                # A cluster on one machine would else give up workers that are being restarted.
+                "distributed.deploy.lost-worker-timeout": "1h",
+                # Two tries instead of four, each of which costs a new worker.
+                "distributed.scheduler.allowed-failures": 1,
+            }
+        ),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,

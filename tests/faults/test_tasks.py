@@ -163,10 +163,18 @@ def test_metadata_that_cannot_be_sent(run, nothing_left, name):
         assert row.status == "done"
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+DEATHS = [(killed, "SIGKILL"), (exits_hard, "exit code 5"), (segfaults, "SIGSEGV")]
+
+
 @pytest.mark.parametrize(
-    ("fault", "words"),
-    [(killed, "SIGKILL"), (exits_hard, "exit code 5"), (segfaults, "SIGSEGV")],
+    ("name", "fault", "words"),
+    [
+        # dask takes its time to start a worker anew, whatever ended it.
+        pytest.param(name, *death, marks=pytest.mark.slow if slow else ())
+        for name in PROCESSES
+        for death in DEATHS
+        for slow in [name == "dask" and death[0] is not killed]
+    ],
 )
 def test_a_worker_dies(run, nothing_left, name, fault, words):
     row = innocent(run(name, fault))
@@ -206,12 +214,18 @@ def test_errors_are_tried_again_when_asked_for(run, tmp_path):
         assert row.message == "ValueError: not yet"
 
 
-@pytest.mark.parametrize("name", ["process", "ProcessPoolExecutor", "loky"])
-@pytest.mark.parametrize("fault", [closes_its_streams, forks, changes_directory])
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("process", closes_its_streams),
+        *((name, forks) for name in EVERYWHERE),
+        *((name, changes_directory) for name in (*PROCESSES, "serial")),
+    ],
+)
 def test_a_worker_is_mistreated(run, nothing_left, name, fault):
-    if fault is closes_its_streams and name != "process":
-        pytest.skip("these executors make no promise about a worker's standard streams")
+    here = os.getcwd()
     assert innocent(run(name, fault)).status == "done"
+    assert os.getcwd() == here
 
 
 def test_a_task_that_never_returns(run, nothing_left):
@@ -221,6 +235,13 @@ def test_a_task_that_never_returns(run, nothing_left):
     row = innocent(run("process", sleeps, timeout=1.0))
     assert row.status == "failed"
     assert "time limit of 1 s" in row.message
+
+
+@pytest.mark.parametrize("limit", ["timeout", "max_memory"])
+@pytest.mark.parametrize("name", [name for name in EVERYWHERE if name != "process"])
+def test_limits_that_cannot_be_kept_are_refused(run, name, limit):
+    with pytest.raises(ValueError, match=f"cannot keep {limit}=: use executor='process'"):
+        run(name, None, **{limit: 1e9})
 
 
 def test_a_task_that_leaks(run, nothing_left):
@@ -276,12 +297,17 @@ def test_a_full_file_size_limit_leaves_no_half_file(run, nothing_left, tmp_path)
     assert sorted(os.listdir(tmp_path / "out")) == [f"{i}_bmp.txt" for i in range(10) if i != 3]
 
 
-def test_a_nested_pool_in_a_task(run, nothing_left):
+@pytest.mark.parametrize("name", ["process", "thread", "serial", "ProcessPoolExecutor"])
+def test_a_nested_pool_in_a_task(run, nothing_left, name):
+    """Not in loky, which has its own way to start processes, nor in the daemons of dask."""
+
     def nested(data):
+        import multiprocessing
         from concurrent.futures import ProcessPoolExecutor
 
-        with ProcessPoolExecutor(1) as inner:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=spawn) as inner:
             assert inner.submit(abs, -3).result() == 3
         return data
 
-    assert innocent(run("process", nested)).status == "done"
+    assert innocent(run(name, nested)).status == "done"
