@@ -102,11 +102,18 @@ class CCDMultiPipe(BigMultiPipe):
         dtype: str = "float32",
         checksum: bool = False,
         planes: tuple[str, ...] = ("uncertainty", "mask"),
+        quantize: float | None = None,
         **kwargs: Any,
     ) -> str:
         """Write one frame; see `~bmp_astro.write_frame`."""
         return write_frame(
-            data, outname, overwrite=overwrite, dtype=dtype, checksum=checksum, planes=planes
+            data,
+            outname,
+            overwrite=overwrite,
+            dtype=dtype,
+            checksum=checksum,
+            planes=planes,
+            quantize=quantize,
         )
 
     def outname_create(self, in_name: Any, **kwargs: Any) -> str:

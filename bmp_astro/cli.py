@@ -96,6 +96,7 @@ def _add_reduce(commands: Any) -> None:
     add("--mem-available", type=_bytes, metavar="SIZE", help="memory to use, such as 4G")
     add("--no-resume", action="store_true", help="do not build on an earlier run")
     add("--overwrite", action="store_true", help="make every product again")
+    add("--compress", action="store_true", help="write lights Rice-compressed, as .fits.fz")
     _add_progress(parser)
 
 
@@ -200,6 +201,7 @@ def _reduce(options: argparse.Namespace) -> int:
         resume=not options.no_resume,
         overwrite=options.overwrite,
         progress=options.progress,
+        compress=options.compress,
     )
     return _show(table, options.outdir)
 

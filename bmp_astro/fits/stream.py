@@ -2,16 +2,18 @@
 
 import gzip
 from collections.abc import Mapping
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
+from astropy.io.fits.hdu.compressed import DITHER_SEED_CHECKSUM, SUBTRACTIVE_DITHER_2
 
 from .cards import CARD_LENGTH
 from .checksum import ones_complement_sum, sum_cards, with_checksum
 from .encode import Stored
 from .source import BLOCK
 
+_TILE_ROWS = 16
 _BITPIX = {("i", 1): 8, ("u", 1): 8, ("i", 2): 16, ("i", 4): 32, ("i", 8): 64}
 _BITPIX |= {("f", 4): -32, ("f", 8): -64}
 
@@ -81,25 +83,35 @@ class TileFile:
         Open for writing.
     checksum : bool
         Whether each unit has CHECKSUM and DATASUM.
+    quantize : float or None
+        Floating-point numbers are rounded to this fraction of their noise; None keeps them.
     """
 
-    def __init__(self, stream: BinaryIO, checksum: bool) -> None:
+    def __init__(self, stream: BinaryIO, checksum: bool, quantize: float | None) -> None:
         self._stream = stream
         self._checksum = checksum
+        self._quantize = quantize
         self._units: list[fits.CompImageHDU] = []
 
     def add(
         self, name: str, header: fits.Header, stored: Stored, *, extend: bool = False
     ) -> np.ndarray | None:
-        """Compress one unit without loss; as `PlainFile.add`."""
+        """Compress one unit; as `PlainFile.add`."""
         numbers, lacking = stored.whole()
-        hdu = fits.CompImageHDU(
-            numbers,
-            header,
-            name=name if name else None,
-            compression_type="GZIP_2" if numbers.dtype.kind == "f" else "RICE_1",
-            quantize_level=0.0,
-        )
+        is_float = numbers.dtype.kind == "f"
+        method: dict[str, Any] = {"compression_type": "RICE_1", "quantize_level": 0.0}
+        if is_float and self._quantize is None:
+            method["compression_type"] = "GZIP_2"
+        elif is_float:
+            header = header.copy()
+            header["QUANTIZE"] = (self._quantize, "rounded to noise / QUANTIZE, with dither")
+            method |= {
+                "quantize_level": self._quantize,
+                "quantize_method": SUBTRACTIVE_DITHER_2,  # leaves what is exactly 0 as it is
+                "dither_seed": DITHER_SEED_CHECKSUM,
+                "tile_shape": (min(_TILE_ROWS, stored.shape[0]), stored.shape[1]),
+            }
+        hdu = fits.CompImageHDU(numbers, header, name=name if name else None, **method)
         last = "GCOUNT" if "GCOUNT" in hdu.header else "NAXIS2"
         for keyword, value in stored.cards.items():
             hdu.header.set(keyword, value, after=last)

@@ -45,6 +45,7 @@ def write_frame(
     mask_bits: int | None = None,
     fill: float | str | None = None,
     limits: tuple[float, float] | None = None,
+    quantize: float | None = None,
 ) -> str | PathLike:
     """Write an image, its uncertainty and its mask.
 
@@ -73,6 +74,11 @@ def write_frame(
     limits : tuple of float, optional
         With ``dtype="int16"``: the lowest and highest pixel, between which the integers are
         scaled.
+    quantize : float, optional
+        With a name that ends in ``.fz``: floating-point pixels are rounded to this fraction of
+        their noise, with a dither that is taken off again when they are read, and Rice-compressed.
+        Pixels that are exactly 0 stay so, integers are kept as they are. With 16, a frame takes a
+        fifth of its size, and its noise grows by 0.02 %.
 
     Returns
     -------
@@ -84,7 +90,7 @@ def write_frame(
     FileExistsError
         If the file exists and may not be replaced.
     ValueError
-        If the image is not 2-D, or its pixels do not fit the type.
+        If the image is not 2-D, its pixels do not fit the type, or options do not fit the name.
     OSError
         If the file cannot be written; nothing is left of it then.
 
@@ -110,7 +116,13 @@ def write_frame(
         raise ValueError(f"the image is {ccd.data.ndim}-D {ccd.shape} but must be 2-D (ny, nx)")
     if not overwrite and os.path.lexists(target):
         raise FileExistsError(f"{target} exists: give another name, or overwrite=True")
-    with _replaced(target) as stream, _units(stream, target.suffix.lower(), checksum) as units:
+    suffix = target.suffix.lower()
+    if quantize is not None and (suffix != ".fz" or not quantize > 0):
+        raise ValueError(
+            f"quantize is {quantize} for {target.name}: it must be positive, and is for names "
+            "that end in .fz"
+        )
+    with _replaced(target) as stream, _units(stream, suffix, checksum, quantize) as units:
         _put(ccd, units, str(target), _Options(dtype, chosen, mask_bits, fill, limits))
     return path
 
@@ -241,10 +253,12 @@ def _replaced(target: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _units(stream: BinaryIO, suffix: str, checksum: bool) -> Iterator[PlainFile | TileFile]:
+def _units(
+    stream: BinaryIO, suffix: str, checksum: bool, quantize: float | None
+) -> Iterator[PlainFile | TileFile]:
     """Yield what writes units to a stream, in the way that a name's suffix asks for."""
     if suffix == ".fz":
-        units = TileFile(stream, checksum)
+        units = TileFile(stream, checksum, quantize)
         yield units
         units.close()
     elif suffix == ".gz":

@@ -44,7 +44,7 @@ def reduce_lights(
     lost : mapping
         For each product that could not be made: why.
     keywords : mapping
-        What the pipe takes besides.
+        What the pipe takes besides. With ``quantize`` products are tile-compressed.
 
     Yields
     ------
@@ -52,6 +52,7 @@ def reduce_lights(
         Of each light that the plan has a product for, as soon as it is known.
     """
     single, alarms = {}, {}
+    suffix = "" if keywords.get("quantize") is None else ".fz"
     for row in plan[(plan["frame_type"] == "light") & (plan["product"] != "")]:
         name = str(row["in_name"])
         alarms[name] = str(row["message"])
@@ -61,7 +62,7 @@ def reduce_lights(
             yield failed(name, f"a master could not be made: {'; '.join(missing)}")
             continue
         masters = {key: master_path(master, plan, out) for key, master in wanted.items()}
-        single[name] = {"outname": str(row["product"]).removeprefix(LIGHTS), **masters}
+        single[name] = {"outname": str(row["product"]).removeprefix(LIGHTS) + suffix, **masters}
     if not single:
         return
     keywords = dict(keywords)

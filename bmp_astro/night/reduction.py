@@ -22,6 +22,7 @@ from .plan import KINDS, REQUIRED, Masters, Select, make_plan
 from .planfile import read_plan
 from .rows import failed, night_table, rejected, summary
 
+QUANTIZE = 16.0
 PerKind = Mapping[str, Mapping[str, Any]]
 
 
@@ -44,6 +45,7 @@ def reduce_night(
     resume: bool = True,
     overwrite: bool = False,
     progress: bool | None = None,
+    compress: bool = False,
     **kwargs: Any,
 ) -> QTable:
     """Reduce a night: build its masters, calibrate its light frames, account for every file.
@@ -91,6 +93,10 @@ def reduce_night(
         Make every product again.
     progress : bool, optional
         Show a progress bar; None shows one on a terminal only.
+    compress : bool
+        Write the lights tile-compressed, as ``.fits.fz``: pixels and uncertainty rounded to a
+        sixteenth of their noise, with a dither (see `~bmp_astro.write_frame`, ``quantize``), the
+        mask without loss.
     **kwargs
         Control keywords for the steps, and what ``pipe`` takes: ``pre_process_list`` for example.
 
@@ -162,6 +168,8 @@ def reduce_night(
                 for outcome in build_masters(kind, plan, out, lost, keywords):
                     outcomes[outcome.in_name] = outcome
             keywords = {**engine, "executor": executor, **kwargs}
+            if compress:
+                keywords.setdefault("quantize", QUANTIZE)
             for outcome in reduce_lights(plan, out, pipe, lost, keywords):
                 outcomes[outcome.in_name] = outcome
         except PipelineInterrupted as stop:

@@ -401,3 +401,44 @@ def test_a_slice_of_a_frame_keeps_its_place_in_the_sky(tmp_path, fits_file):
 def test_nothing_is_logged_about_a_good_frame(tmp_path, ccd, caplog):
     read_frame(write_frame(ccd, tmp_path / "a.fits"))
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+def test_rice_compression_keeps_what_it_says(tmp_path, verify):
+    rng = np.random.default_rng(11)
+    noise, quantize = 8.0, 16.0
+    ccd = CCDData(rng.normal(500, noise, (128, 256)).astype(np.float32), unit="electron")
+    ccd.uncertainty = StdDevUncertainty(rng.normal(20, 0.5, ccd.shape).astype(np.float32))
+    ccd = with_flags(ccd, rng.integers(0, 3, ccd.shape).astype(np.uint8))
+    ccd.data[5, 6:9] = 0
+    path = write_frame(ccd, tmp_path / "a.fits.fz", quantize=quantize, checksum=True)
+    verify(path)
+    plain = write_frame(ccd, tmp_path / "a.fits")
+    assert path.stat().st_size < 0.3 * plain.stat().st_size
+    again = read_frame(path)
+    error = again.data - ccd.data
+    assert np.abs(error).max() <= 0.6 * noise / quantize
+    assert abs(error.std() / (noise / quantize / np.sqrt(12)) - 1) < 0.1
+    assert abs(error.mean()) < 0.01 * noise
+    assert np.all(again.data[5, 6:9] == 0)
+    assert np.abs(again.uncertainty.array - ccd.uncertainty.array).max() < 0.6 * 0.5 / quantize
+    np.testing.assert_array_equal(again.flags, ccd.flags)
+    assert again.header["QUANTIZE"] == quantize
+    theirs = CCDData.read(path, hdu=1)
+    np.testing.assert_array_equal(theirs.data, again.data)
+    np.testing.assert_array_equal(theirs.uncertainty.array, again.uncertainty.array)
+    raw = [fits.getheader(path, i, disable_image_compression=True) for i in (1, 2, 3)]
+    assert [header["ZCMPTYPE"] for header in raw] == ["RICE_1"] * 3
+    assert [header.get("ZQUANTIZ") for header in raw[:2]] == ["SUBTRACTIVE_DITHER_2"] * 2
+
+
+def test_a_compressed_product_is_the_same_each_time(tmp_path, ccd):
+    one = read_frame(write_frame(ccd, tmp_path / "a.fits.fz", quantize=4))
+    two = read_frame(write_frame(ccd, tmp_path / "b.fits.fz", quantize=4))
+    np.testing.assert_array_equal(one.data, two.data)
+
+
+@pytest.mark.parametrize(("name", "quantize"), [("a.fits", 16), ("a.fits.fz", 0), ("a.fz", -1)])
+def test_quantize_is_for_compressed_files(tmp_path, ccd, name, quantize):
+    with pytest.raises(ValueError, match="quantize"):
+        write_frame(ccd, tmp_path / name, quantize=quantize)
+    assert left_in(tmp_path) == []
