@@ -25,6 +25,7 @@ from .settings import Settings
 from .shipping import Shipped, inline, ship
 from .signals import OrderlyStop
 from .task import Job, StopNow, here, run_task
+from .threads import limited_here
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +117,8 @@ class Run:
             functions = [*self.steps, *overridden_methods(type(self.pipe))]
             engine = choose_engine(self.settings, functions, self.n_inputs)
             stack.callback(engine.close)
+            if engine.in_process and engine.window > 1:
+                stack.enter_context(limited_here(engine.window))
             folder = stack.enter_context(scratch())
             self._take_outdir(stack)
             keeper = stack.enter_context(Keeper(self.pipe, self.merged, self.settings))

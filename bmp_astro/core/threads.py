@@ -1,6 +1,8 @@
-"""How many threads the numerical libraries of a worker process use."""
+"""How many threads the numerical libraries use beside several workers."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from .resources import available_cores
 
@@ -44,3 +46,18 @@ def thread_limits(workers: int, threads: int | None = None) -> dict[str, str]:
         limits = [int(text) for text in given if text.isdigit() and int(text) > 0]
         threads = min([max(available_cores() // workers, 1), *limits])
     return dict.fromkeys(THREAD_VARIABLES, str(threads))
+
+
+@contextmanager
+def limited_here(workers: int) -> Iterator[None]:
+    """Have the libraries of this process share the cores among threads of ours.
+
+    Parameters
+    ----------
+    workers : int
+        How many threads of ours use them at a time.
+    """
+    import threadpoolctl
+
+    with threadpoolctl.threadpool_limits(max(available_cores() // workers, 1)):
+        yield

@@ -55,6 +55,22 @@ def test_a_step_may_use_numba(make_files, outdir):
     assert {outcome.meta["threads"] for outcome in pout} == {max(available_cores() // 2, 1)}
 
 
+def test_threads_share_the_cores_with_the_libraries(make_files, outdir):
+    np = pytest.importorskip("numpy")
+    import threadpoolctl
+
+    from bmp_astro.core import available_cores
+
+    def most_threads():
+        np.ones((2, 2)) @ np.ones((2, 2))
+        return max(library["num_threads"] for library in threadpoolctl.threadpool_info())
+
+    before = most_threads()
+    pipe = Numbers(outdir=outdir, executor="thread", num_processes=2, work=lambda n: most_threads())
+    assert set(results(pipe.pipeline(make_files(3)))) == {max(available_cores() // 2, 1)}
+    assert most_threads() == before
+
+
 def test_mpipe_may_start_its_own_processes_in_a_step(make_files, outdir):
     pytest.importorskip("mpipe", reason="MPipe is not installed")
 
