@@ -82,8 +82,8 @@ def make_night(tmp_path):
 def light_with_truth():
     """A function that calibrates one light of a night, and knows what it should be."""
 
-    def take(night, sky=200.0, **options):
-        masters = night.masters(**options)
+    def take(night, sky=20.0, same_bias=True, believed=None):
+        masters = night.masters(same_bias=same_bias)
         y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
         scene = sky * (1 + 5 * np.exp(-((y - 60) ** 2 + (x - 100) ** 2) / 800))
         ccd = calibrate(night.raw("light", scene), **masters)
@@ -93,17 +93,18 @@ def light_with_truth():
         # the flat's own normalization: its expectation over the divisor that was used
         flat = camera.flats["V"] * FLAT_ELECTRONS / norm
         truth = scene * camera.flats["V"] / flat
+        shared = same_bias if believed is None else believed
         return SimpleNamespace(
             ccd=ccd,
             truth=truth,
-            sigma=expected_sigma(night, ccd, scene, masters, options.get("same_bias", True)),
+            sigma=expected_sigma(night, ccd, scene, masters, shared),
             good=~ccd.mask & ~camera.hot_pixels & (normalized > 0.1),
         )
 
     return take
 
 
-def expected_sigma(night, ccd, scene, masters, same_bias):
+def expected_sigma(night, ccd, scene, masters, shared):
     """Return sigma by the kernel itself, of the light and the masters without their noise."""
     camera = night.detector
     read = {name: fits.open(path) for name, path in masters.items()}
@@ -120,7 +121,7 @@ def expected_sigma(night, ccd, scene, masters, same_bias):
         dark=dark,
         dark_variance=variance["master_dark"],
         dark_scale=ccd.header["DARKSCAL"],
-        shared_bias=same_bias,
+        shared_bias=shared,
         gain=GAIN,
         read_noise=ccd.header["RDNOISE"],
         flat=camera.flats["V"] * FLAT_ELECTRONS / norm,

@@ -46,3 +46,11 @@ def test_sigma_is_true_in_a_few_nights(make_night, light_with_truth, read_noise,
 def test_sigma_is_true(make_night, light_with_truth, read_noise, same_bias, exptime):
     found = check(*pulls_of(make_night, light_with_truth, NIGHTS, read_noise, exptime, same_bias))
     print(f"mean {found[0]:+.4f}, width {found[1]:.4f}")
+
+
+@pytest.mark.parametrize("same_bias", [True, False], ids=["same bias", "another bias"])
+def test_the_other_formula_would_be_seen(make_night, light_with_truth, same_bias):
+    night = make_night(3, 6.0)
+    found = light_with_truth(night, same_bias=same_bias, believed=not same_bias)
+    pull = ((found.ccd.data - found.truth) / found.sigma)[found.good]
+    assert abs(pull.std() - 1) > 0.05
