@@ -1,6 +1,7 @@
 """The compiled kernels, which setup.cfg cannot declare; everything else is there."""
 
 import os
+from glob import glob
 
 from setuptools import Extension, setup
 
@@ -10,7 +11,7 @@ flags = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-trapping-math", "-fno-mat
 kernels = Extension(
     "bmp_astro.kernels._kernels",
     [f"bmp_astro/kernels/{name}.c" for name in ("_kernels", "load", "calibrate", "combine")],
-    depends=[f"bmp_astro/kernels/{name}.h" for name in ("buffers", "combine_tile", "kernels")],
+    depends=glob("bmp_astro/kernels/*.h"),
     extra_compile_args=flags + (["-Wall", "-Wextra", "-Werror"] if required else []),
     py_limited_api=True,
     optional=not required,

@@ -1,0 +1,220 @@
+/* Which of a tile's values are kept, in the precision REAL; part of combine_tile.h. */
+
+/* The variance that is expected of a frame's values at each level. */
+PART void OF(expect)(const combination *c, size_t f, double fraction, size_t lanes,
+                       const REAL *restrict level, REAL *restrict out)
+{
+    if (c->n_levels > 0) {
+        const REAL least = (REAL)c->levels[0], most = (REAL)c->levels[c->n_levels - 1];
+        REAL base[LANES], slope[LANES], lowest = most, highest = least;
+        for (size_t i = 0; i < lanes; i++) {
+            lowest = level[i] < lowest ? level[i] : lowest;
+            highest = level[i] > highest ? level[i] : highest;
+        }
+        ptrdiff_t start = 0;
+        while (start + 1 < c->n_levels && (REAL)c->levels[start + 1] <= lowest)
+            start++;
+        for (size_t i = 0; i < lanes; i++) {
+            base[i] = (REAL)c->levels[start];
+            out[i] = (REAL)c->level_variances[start];
+            slope[i] = (REAL)c->level_slopes[start];
+        }
+        for (ptrdiff_t k = start + 1; k < c->n_levels && (REAL)c->levels[k] <= highest; k++) {
+            const REAL edge = (REAL)c->levels[k], value = (REAL)c->level_variances[k],
+                       steep = (REAL)c->level_slopes[k];
+            for (size_t i = 0; i < lanes; i++) {
+                base[i] = level[i] >= edge ? edge : base[i];
+                out[i] = level[i] >= edge ? value : out[i];
+                slope[i] = level[i] >= edge ? steep : slope[i];
+            }
+        }
+        for (size_t i = 0; i < lanes; i++) {
+            REAL x = level[i] < least ? least : level[i];
+            x = x > most ? most : x;
+            out[i] = slope[i] * (x - base[i]) + out[i];
+        }
+        return;
+    }
+    const double squared = c->scale[f] * c->scale[f];
+    const REAL scale = (REAL)c->scale[f], offset = (REAL)c->offset[f];
+    const REAL floor = (REAL)c->floor[f], slope = (REAL)c->slope, share = (REAL)fraction;
+    const REAL factor = (REAL)squared;
+    if (c->slope == 0 && fraction == 0) {
+        for (size_t i = 0; i < lanes; i++)
+            out[i] = (REAL)(squared * c->floor[f]);
+        return;
+    }
+    for (size_t i = 0; i < lanes; i++) {
+        const REAL raw = (level[i] - offset) / scale;
+        REAL variance = raw <= 0 ? 0 : raw;
+        variance *= slope;
+        variance += floor;
+        if (fraction != 0)
+            variance += share * raw * (share * raw);
+        out[i] = variance * factor;
+    }
+}
+
+/* Drop the lowest and highest values, the first frames' first where values are equal. */
+PART void OF(drop_extremes)(const combination *c, OF(tile) *t)
+{
+    int32_t low[LANES], high[LANES], first[LANES], second[LANES];
+    REAL bottom[LANES], top[LANES];
+    for (size_t i = 0; i < t->lanes; i++) {
+        const int32_t present = t->n_valid[i];
+        low[i] = share(present, c->n_low, c->n);
+        high[i] = share(present, c->n_high, c->n);
+        first[i] = low[i] > 0 ? low[i] - 1 : 0;
+        second[i] = high[i] > 0 ? present - high[i] : (present > 0 ? present - 1 : 0);
+    }
+    OF(pick)(t, t->values, t->n_valid, &t->extremes, first, second, 0, bottom, top);
+    for (size_t i = 0; i < t->lanes; i++) {
+        bottom[i] = low[i] > 0 ? bottom[i] : -(REAL)INFINITY;
+        top[i] = high[i] > 0 ? top[i] : (REAL)INFINITY;
+    }
+    for (size_t f = 0; f < t->n; f++) {
+        const REAL *restrict v = t->values + f * t->room;
+        for (size_t i = 0; i < t->lanes; i++)
+            low[i] -= v[i] < bottom[i];
+    }
+    for (size_t f = 0; f < t->n; f++) {
+        const REAL *restrict v = t->values + f * t->room;
+        REAL *restrict kept = t->kept + f * t->room;
+        for (size_t i = 0; i < t->lanes; i++) {
+            const int tie = v[i] == bottom[i] && low[i] > 0;
+            kept[i] = v[i] < bottom[i] || tie ? (REAL)NAN : v[i];
+            low[i] -= tie;
+            high[i] -= kept[i] > top[i];
+        }
+    }
+    for (size_t f = 0; f < t->n; f++) {
+        REAL *restrict kept = t->kept + f * t->room;
+        for (size_t i = 0; i < t->lanes; i++) {
+            const int tie = kept[i] == top[i] && high[i] > 0;
+            kept[i] = kept[i] > top[i] || tie ? (REAL)NAN : kept[i];
+            high[i] -= tie;
+        }
+    }
+}
+
+/* The mean of what is kept, in the order of the frames, 0 where nothing is. */
+PART void OF(mean)(const OF(tile) *t, double *restrict mean)
+{
+    memset(mean, 0, LANES * sizeof *mean);
+    for (size_t f = 0; f < t->n; f++) {
+        const REAL *restrict v = t->kept + f * t->room;
+        for (size_t i = 0; i < t->lanes; i++)
+            mean[i] += v[i] == v[i] ? v[i] : 0;
+    }
+    for (size_t i = 0; i < t->lanes; i++)
+        mean[i] /= t->n_kept[i] > 1 ? t->n_kept[i] : 1;
+}
+
+PART void OF(standard_deviation)(const OF(tile) *t, const double *restrict mean,
+                                   REAL *restrict out)
+{
+    double squares[LANES] = {0};
+    for (size_t f = 0; f < t->n; f++) {
+        const REAL *restrict v = t->kept + f * t->room;
+        for (size_t i = 0; i < t->lanes; i++) {
+            const double d = v[i] - mean[i];
+            squares[i] += v[i] == v[i] ? d * d : 0;
+        }
+    }
+    for (size_t i = 0; i < t->lanes; i++)
+        out[i] = (REAL)sqrt(squares[i] / (t->n_kept[i] > 2 ? t->n_kept[i] - 1 : 1));
+}
+
+/* What the deviation is not less than: the scatter of each pixel's own values, rounding. */
+PART void OF(own_deviation)(const combination *c, OF(tile) *t)
+{
+    REAL *restrict own = t->own;
+    const REAL quantum = (REAL)(0.5 * c->quantum);
+    for (size_t i = 0; i < t->lanes; i++)
+        own[i] = 4 * EPSILON * FABS(t->center[i]);
+    if (c->clip == NOISE)
+        return;
+    if (c->n >= c->fewest_for_mad) {
+        REAL mad[LANES];
+        for (size_t f = 0; f < t->n; f++) {
+            const REAL *restrict v = t->kept + f * t->room;
+            REAL *restrict to = t->distance + f * t->room;
+            for (size_t i = 0; i < t->lanes; i++)
+                to[i] = FABS(v[i] - t->center[i]);
+        }
+        OF(median)(t, t->distance, t->n_kept, mad);
+        for (size_t i = 0; i < t->lanes; i++) {
+            const REAL sigma = (REAL)1.4826 * mad[i];
+            if (t->n_kept[i] >= c->fewest_for_mad)
+                own[i] = MAXIMUM(sigma, own[i]);
+        }
+    }
+    for (size_t i = 0; i < t->lanes; i++)
+        own[i] = MAXIMUM(own[i], quantum);
+}
+
+PART void OF(set_limits)(const combination *c, OF(tile) *t, const REAL *restrict deviation)
+{
+    const REAL below = (REAL)c->sigma_low, above = (REAL)c->sigma_high;
+    for (size_t i = 0; i < t->lanes; i++) {
+        const int enough = t->n_kept[i] >= c->fewest_for_clipping;
+        t->low[i] = enough ? t->center[i] - below * deviation[i] : -(REAL)INFINITY;
+        t->high[i] = enough ? t->center[i] + above * deviation[i] : (REAL)INFINITY;
+    }
+}
+
+/* Drop what is strictly beyond the limits about the center; return whether anything was. */
+PART int OF(clip_once)(const combination *c, OF(tile) *t)
+{
+    int32_t dropped[LANES] = {0}, any = 0;
+    const int by_std = c->clip == SIGMA && c->deviation_is_std;
+    if (c->center_is_mean || by_std)
+        OF(mean)(t, t->sum);
+    if (c->center_is_mean)
+        for (size_t i = 0; i < t->lanes; i++)
+            t->center[i] = (REAL)t->sum[i];
+    else
+        OF(median)(t, t->kept, t->n_kept, t->center);
+    if (by_std) {
+        OF(standard_deviation)(t, t->sum, t->own);
+        OF(set_limits)(c, t, t->own);
+    } else {
+        OF(own_deviation)(c, t);
+    }
+    for (size_t f = 0; f < t->n; f++) {
+        if (!by_std && (f == 0 || !c->alike)) {
+            REAL *restrict noise = t->noise;
+            OF(expect)(c, f, c->fraction, t->lanes, t->center, noise);
+            for (size_t i = 0; i < t->lanes; i++) {
+                const REAL sigma = SQRT(noise[i]);
+                noise[i] = MAXIMUM(sigma, t->own[i]);
+            }
+            OF(set_limits)(c, t, noise);
+        }
+        REAL *restrict v = t->kept + f * t->room;
+        for (size_t i = 0; i < t->lanes; i++) {
+            const int inside = v[i] >= t->low[i] && v[i] <= t->high[i];
+            dropped[i] |= !inside && v[i] == v[i];
+            v[i] = inside ? v[i] : (REAL)NAN;
+        }
+    }
+    for (size_t i = 0; i < t->lanes; i++)
+        any |= dropped[i];
+    return any;
+}
+
+PART void OF(clip)(const combination *c, OF(tile) *t)
+{
+    memcpy(t->n_kept, t->n_valid, sizeof t->n_kept);
+    if (c->clip == NO_CLIP)
+        return;
+    if (c->clip == MINMAX) {
+        OF(drop_extremes)(c, t);
+        OF(count)(t, t->kept, t->n_kept);
+        return;
+    }
+    for (size_t f = 0; f < t->n; f++)
+        memcpy(t->kept + f * t->room, t->values + f * t->room, t->lanes * sizeof(REAL));
+    for (int32_t pass = 0; pass < c->max_iterations && OF(clip_once)(c, t); pass++)
+        OF(count)(t, t->kept, t->n_kept);
+}
