@@ -120,9 +120,7 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
             wrong = set(getattr(self, name).values()) - {*KINDS, ""}
             if wrong:
                 raise ValueError(f"{name} says {sorted(wrong)} but must say one of {KINDS}")
-        wrong = set(self.match) - set(KINDS)
-        if wrong:
-            raise ValueError(f"match says {sorted(wrong)} but must say one of {KINDS}")
+        _check_match(self.match, [*FACTS, "ny", "nx", *self.keys])
         if self.bias_exptime is not None and not _is_time(self.bias_exptime):
             raise ValueError(f"bias_exptime is {self.bias_exptime!r} but must be a quantity in s")
         clash = set(self.keys) & set(FACTS)
@@ -296,24 +294,34 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
 
         entries = instrument_fields(path, [item.name for item in fields(cls)])
         base = entries.pop("base", None)
-        given = (
-            {} if base is None else {item.name: getattr(base, item.name) for item in fields(base)}
-        )
-        return cls(**(given | entries))
+        if base is not None:
+            entries = {item.name: getattr(base, item.name) for item in fields(base)} | entries
+        return cls(**entries)
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
     """End of an error message: the nearest right name, or all of them."""
     lower = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), lower, n=1)
-    return (
-        f": did you mean {lower[near[0]]!r}?" if near else f": expected one of {', '.join(known)}"
-    )
+    if near:
+        return f": did you mean {lower[near[0]]!r}?"
+    return f": expected one of {', '.join(known)}"
 
 
 def name_list(names: set[str]) -> str:
     """Names in alphabetical order, for a message."""
     return ", ".join(sorted(names))
+
+
+def _check_match(match: Mapping[str, Mapping[str, Any]], known: list[str]) -> None:
+    """Raise where a rule is for no kind of master, or for a fact that there is not."""
+    wrong = set(match) - set(KINDS)
+    if wrong:
+        raise ValueError(f"match says {sorted(wrong)} but must say one of {KINDS}")
+    for kind, rules in match.items():
+        for name in rules:
+            if name not in known:
+                raise ValueError(f"match of {kind}: no fact {name!r}{did_you_mean(name, known)}")
 
 
 def _is_time(value: Any) -> bool:

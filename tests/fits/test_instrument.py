@@ -167,6 +167,9 @@ def test_mistakes_are_named():
         Instrument("x", frame_types={"object": "science"})
     with pytest.raises(ValueError, match=r"match says .'lihgt'"):
         Instrument("x", match={"lihgt": {"filter": None}})
+    with pytest.raises(ValueError, match="match of flat: no fact 'fliter': did you mean 'filter'"):
+        Instrument("x", match={"flat": {"fliter": None}})
+    assert Instrument("x", match={"flat": {"nx": None, "serial": None}}).match
     with pytest.raises(ValueError, match="keys"):
         Instrument("x", keys={"gain": Keyword("GAIN")})
 

@@ -1,7 +1,7 @@
 import astropy.units as u
 import pytest
 
-from bmp_astro.fits import Instrument
+from bmp_astro.fits import Instrument, Keyword
 from bmp_astro.night.matching import (
     RULES,
     differences,
@@ -58,7 +58,11 @@ def test_angles_go_round_the_circle():
 
 
 def test_an_instrument_adds_rules_and_changes_them(frame):
-    camera = Instrument(name="mine", match={"flat": {"rotator": 5 * u.deg, "filter": None}})
+    camera = Instrument(
+        name="mine",
+        keys={"rotator": Keyword("ROTANG", unit=u.deg)},
+        match={"flat": {"rotator": 5 * u.deg, "filter": None}},
+    )
     light = frame(instrument=camera, rotator=10 * u.deg)
     rules = rules_for("flat", light)
     assert differences(light.facts, {**light.facts, "rotator": 17 * u.deg}, rules)
