@@ -23,9 +23,7 @@ _ADVICE = {
     "trim_section": '"[33:1056,1:1024]"',
     "temperature": '{keyword = "CCD-TEMP", unit = "deg_C"}',
 }
-_BIAS_EXPTIME = (
-    '# bias_exptime = "0 s"    # a frame without a type, no longer exposed, is a bias'
-)
+_BIAS_EXPTIME = '# bias_exptime = "0 s"    # a frame without a type, no longer exposed, is a bias'
 _FILE_TYPES = """
 # How to tell the frames apart whose header does not: by their names, the first that fits.
 # [file_types]
