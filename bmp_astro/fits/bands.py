@@ -20,7 +20,6 @@ from .tiles import unpack
 from .units import parse_unit
 
 _BAND_BYTES = 2**19
-_FEW = 4  # of the columns: what is read alone
 
 
 class StoredRows(NamedTuple):
@@ -94,7 +93,7 @@ class OpenFrame:
         return self._image.read(y0, y1)[0]
 
     def window(self, rows: slice, columns: slice) -> np.ndarray:
-        """Pixels of some rows and columns; of few columns, such as an overscan, no others are read.
+        """Pixels of some rows and columns, such as an overscan, without a copy of the others.
 
         Parameters
         ----------
@@ -193,20 +192,16 @@ class _Plane:
         return stored
 
     def window(self, rows: slice, columns: slice) -> np.ndarray:
-        """Return the pixels of some columns, without reading the others where these are few."""
+        """Return the pixels of some rows and columns; only these are decoded."""
         self.check(rows.start, rows.stop)
-        nx = self.shape[1]
-        if self._hdu.compressed or _FEW * (columns.stop - columns.start) > nx:
-            return self.read(rows.start, rows.stop)[0][:, columns]
         shape = (rows.stop - rows.start, columns.stop - columns.start)
-        stored = np.empty(shape, dtype=self.encoding.stored)
-        size = stored.itemsize
-        data, length = memoryview(stored.reshape(-1)).cast("B"), shape[1] * size
-        offset = self._hdu.offset + (rows.start * nx + columns.start) * size
-        for row in range(shape[0]):
-            at = row * length
-            self._fill(data[at : at + length], offset + row * nx * size)
-        return decode(stored, self.encoding)[0]
+        pixels = np.empty(shape, self.encoding.dtype)
+        step = max(1, _BAND_BYTES // max(1, self.shape[1] * self.encoding.stored.itemsize))
+        for start in range(rows.start, rows.stop, step):
+            stored = self.stored(start, min(start + step, rows.stop))
+            at = start - rows.start
+            decode(stored[:, columns], self.encoding, pixels[at : at + len(stored)])
+        return pixels
 
     def check(self, y0: int, y1: int) -> None:
         """Complain about rows that are not there."""

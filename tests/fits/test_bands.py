@@ -111,3 +111,31 @@ def test_a_file_cut_under_our_hands_is_an_error(fits_file):
         path.write_bytes(path.read_bytes()[:5000])
         with pytest.raises(OSError, match="truncated"):
             frame.rows(90, 100)
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".fits.fz"])
+def test_windows_and_stored_rows_are_parts_of_the_frame(tmp_path, suffix):
+    pixels = np.random.default_rng(3).integers(0, 65536, (50, 40)).astype(np.uint16)
+    path = write_frame(CCDData(pixels, unit="adu"), tmp_path / f"a{suffix}", dtype="uint16")
+    with open_frame(path) as frame:
+        window = frame.window(slice(7, 31), slice(3, 11))
+        stored = frame.stored_rows(5, 9)
+        native = frame.stored_rows(5, 9, with_offset=False)
+        with pytest.raises(ValueError, match="rows"):
+            frame.window(slice(7, 51), slice(3, 11))
+        with pytest.raises(ValueError, match="rows"):
+            frame.stored_rows(-1, 3)
+    np.testing.assert_array_equal(window, pixels[7:31, 3:11])
+    assert window.dtype == np.uint16
+    np.testing.assert_array_equal(stored.pixels + stored.bzero, pixels[5:9])
+    assert native.bzero == 0
+    np.testing.assert_array_equal(native.pixels, pixels[5:9])
+
+
+def test_stored_rows_of_blank_or_scaled_pixels_are_decoded(fits_file):
+    pixels = np.arange(-6, 6, dtype=">i2").reshape(3, 4)
+    with open_frame(fits_file(["BLANK   = 2", "BSCALE  = 0.5", "BZERO   = 10"], pixels)) as frame:
+        rows, expected = frame.stored_rows(0, 3), frame.read(0, 3)
+    assert rows.bzero == 0
+    np.testing.assert_array_equal(rows.pixels, expected[0])
+    np.testing.assert_array_equal(rows.flags, expected[1])
