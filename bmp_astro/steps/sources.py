@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 _MESH = 64  # pixels of a cell of the background
 _MIN_PIXELS = 5
 _BRIGHT = 50.0  # signal to noise of the sources whose shape counts
+_FEWEST = 5  # sources whose median tells a width
+_SINGLE_PIXEL = 0.5  # of the light in one pixel: no telescope makes that, sharper than 1.2 pixels
 _APERTURE = 6.0  # semi-major axes: wide enough for the light of a star
 
 
@@ -32,7 +34,7 @@ def find_sources(
     bmp_meta : dict, optional
         The frame's metadata. It gets ``n_sources``; ``fwhm``, pixel, and ``ellipticity``, which is
         1 - b / a, the medians of bright sources that no edge or masked pixel cuts (absent if there
-        is none); and, unless `image_statistics` wrote them before, ``background`` and
+        are fewer than five); and, unless `image_statistics` wrote them before, ``background`` and
         ``background_sigma``, in the unit of the frame.
     source_sigma : float
         Significance above the background from which five or more pixels together are a source.
@@ -53,7 +55,9 @@ def find_sources(
     -----
     Sources are found as by SExtractor (Bertin & Arnouts 1996, A&AS 117, 393), with ``sep``. The
     full width at half maximum is twice the radius of half of the light, which it is for a Gaussian
-    (for a Moffat profile of index 2.5 it is 1.36 times too large).
+    (for a Moffat profile of index 2.5 it is 1.36 times too large). What has half of its light in
+    one pixel is a hot pixel or a cosmic ray, and does not count; longer tracks do, unless they are
+    masked before: in a field of few stars `remove_cosmic_rays` should come first.
 
     Examples
     --------
@@ -61,12 +65,12 @@ def find_sources(
     >>> from astropy.nddata import CCDData
     >>> from bmp_astro.steps import find_sources
     >>> y, x = np.mgrid[:100, :100]
-    >>> star = 5000 * np.exp(-0.5 * ((x - 40.3) ** 2 + (y - 60.8) ** 2) / 1.5**2)
-    >>> sky = np.random.default_rng(1).normal(100, 10, star.shape)
+    >>> stars = 5000 * np.exp(-0.5 * ((x % 25 - 12.3) ** 2 + (y % 25 - 11.8) ** 2) / 1.5**2)
+    >>> sky = np.random.default_rng(1).normal(100, 10, stars.shape)
     >>> meta = {}
-    >>> _ = find_sources(CCDData(sky + star, unit="electron"), bmp_meta=meta)
+    >>> _ = find_sources(CCDData(sky + stars, unit="electron"), bmp_meta=meta)
     >>> meta["n_sources"], meta["fwhm"].round(1)
-    (1, <Quantity 3.6 pix>)
+    (16, <Quantity 3.6 pix>)
     """
     if bmp_meta is None:
         return ccd
@@ -95,9 +99,10 @@ def find_sources(
     except Exception as error:  # sep raises nothing narrower when its buffers are full
         logger.warning("the sources cannot be counted: %s", error)
         return ccd
+    found = found[found["peak"] < _SINGLE_PIXEL * found["flux"]]
     bmp_meta["n_sources"] = len(found)
     bright = found[_is_well_measured(found, pixels.shape, background.globalrms)]
-    if len(bright):
+    if len(bright) >= _FEWEST:
         bmp_meta["fwhm"] = _fwhm(sep, pixels, mask, bright) * u.pix
         bmp_meta["ellipticity"] = float(np.median(1 - bright["b"] / bright["a"]))
     return ccd

@@ -106,6 +106,7 @@ def test_simulated_stars(fwhm):
     y = y.ravel() + rng.uniform(-5, 5, y.size)
     stars = star_image(shape, x, y, rng.uniform(5e3, 1e5, x.size), fwhm)
     ccd = CCDData(rng.poisson(stars + 200.0) + rng.normal(0, 5, shape), unit="electron")
+    ccd.data[7:400:50, 9:600:40] += 20_000  # hot pixels
     meta = {}
     assert find_sources(ccd, bmp_meta=meta) is ccd
     assert meta["n_sources"] == x.size
