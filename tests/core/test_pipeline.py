@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing.pool import ThreadPool
@@ -271,7 +272,12 @@ def fail_on_1(data):
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_on_error_raise_has_a_row_for_every_input(make_files, outdir, executor):
     names = make_files(30)
-    pipe = TextPipe(outdir=outdir, executor=executor, pre_process_list=fail_on_1)
+
+    def slow(data):
+        time.sleep(0 if data in ("0", "1") else 0.1)  # the first failure is known before the end
+        return data
+
+    pipe = TextPipe(outdir=outdir, executor=executor, pre_process_list=[slow, fail_on_1])
     with pytest.raises(PipelineError, match=r"file_1.txt.*fail_on_1.*ValueError: one") as caught:
         pipe.pipeline(names, num_processes=2)
     pout = caught.value.pout

@@ -26,6 +26,7 @@ from bmp_astro.core.pool import (
     WorkerDied,
     WorkerStartError,
 )
+from bmp_astro.core.threads import THREAD_VARIABLES
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -798,6 +799,8 @@ class TestNothingIsLost:
             with SupervisedPool(workers) as pool:
                 return pool.submit(lambda: os.environ["OMP_NUM_THREADS"]).result(PATIENCE)
 
+        for name in THREAD_VARIABLES:
+            monkeypatch.delenv(name, raising=False)
         monkeypatch.setattr("bmp_astro.core.threads.available_cores", lambda: 8)
         assert threads(2) == "4"
         assert threads(16) == "1"

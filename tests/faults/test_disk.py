@@ -85,7 +85,9 @@ def test_a_disk_that_is_full_to_the_last_byte(small_disk, tmp_path, nothing_left
     # With room again, what is missing is made and what is there is kept.
     subprocess.run(["mount", "-o", "remount,size=40m", small_disk], check=True)
     again = pipe.pipeline([outcome.in_name for outcome in pout])
-    assert [outcome.status for outcome in again].count("skipped") == statuses.count("done")
+    kept = [outcome.status for outcome in again].count("skipped")
+    # A journal on a full disk may lack what was made: then that is made again.
+    assert kept <= statuses.count("done") if resume else kept == statuses.count("done")
     assert sorted(os.path.getsize(outcome.outname) for outcome in again) == sizes
 
 
