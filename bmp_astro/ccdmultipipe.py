@@ -12,7 +12,7 @@ from astropy.table import QTable
 from .core import BigMultiPipe, Outcome, PipelineError, pout_to_table
 from .fits import Instrument, read_frame, read_header, write_frame
 from .masters.pipe import file_identity
-from .steps import calibrate, image_statistics
+from .steps import calibrate, image_statistics, observation_facts, raise_alarms
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +180,11 @@ class CalibrationPipe(CCDMultiPipe):
     """
 
     #: Post-processing steps that `~bmp_astro.reduce_night` adds, for the columns of its table.
-    summary_steps: tuple[Callable[..., Any], ...] = (image_statistics,)
+    summary_steps: tuple[Callable[..., Any], ...] = (
+        image_statistics,
+        observation_facts,
+        raise_alarms,
+    )
 
     def data_process(self, data: CCDData, **kwargs: Any) -> CCDData:
         """Calibrate one frame; see `~bmp_astro.steps.calibrate`."""

@@ -75,8 +75,9 @@ def reduce_lights(
         **keywords,
     )
     for outcome in lights.iter_pipeline(list(single)):
-        if outcome.outname is not None and alarms[outcome.in_name]:
-            outcome.meta["alarms"] = alarms[outcome.in_name]
+        if outcome.outname is not None:
+            told = [alarms[outcome.in_name], outcome.meta.get("alarms", "")]
+            outcome.meta["alarms"] = "; ".join(filter(None, told))
         yield outcome
 
 

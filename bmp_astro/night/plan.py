@@ -96,12 +96,14 @@ def plan_night(
     ['masters/master_bias.fits', 'masters/master_dark_120s.fits', 'masters/master_flat_V.fits']
     """
     frames = survey(raw, instrument=instrument)
-    return make_plan(frames, masters=masters, select=select, require=require, use=use)
+    chosen = {"masters": masters, "select": select, "require": require, "use": use}
+    return make_plan(frames, instrument=instrument, **chosen)
 
 
 def make_plan(
     frames: Sequence[Frame],
     *,
+    instrument: Spec = None,
     masters: Masters | None = None,
     select: Select | None = None,
     require: Collection[str] = REQUIRED,
@@ -113,7 +115,7 @@ def make_plan(
         raise ValueError(f"require names {', '.join(unknown)}: only {', '.join(KINDS)} can be")
     entries = {frame.path: Entry(frame.path, frame.kind, "", {}, frame.message) for frame in frames}
     usable = [frame for frame in frames if not frame.message]
-    candidates = [] if masters is None else _existing(masters)
+    candidates = [] if masters is None else _existing(masters, instrument)
     taken: set[str] = set()
     for kind in KINDS:
         made = []
@@ -121,7 +123,9 @@ def make_plan(
             made.append(_plan_master(kind, members, candidates, entries, taken))
         candidates = candidates + made
     lights = _selected(frames, usable, select, entries)
-    _plan_lights(lights, candidates, entries, require, {} if use is None else _told(use))
+    _plan_lights(
+        lights, candidates, entries, require, {} if use is None else _told(use, instrument)
+    )
     return as_plan(list(entries.values()))
 
 
@@ -175,25 +179,25 @@ def _plan_lights(
         )
 
 
-def _told(use: Mapping[str, str | os.PathLike]) -> dict[str, Choice]:
+def _told(use: Mapping[str, str | os.PathLike], instrument: Spec) -> dict[str, Choice]:
     """The choices of somebody who named masters; each must be one of its kind."""
     choices = {}
     for kind, path in use.items():
-        [master] = _existing([path])
+        [master] = _existing([path], instrument)
         if master.kind != kind:
             raise ValueError(f"{path} is given as master {kind} but is a master {master.kind}")
         choices[kind] = given(kind, master)
     return choices
 
 
-def _existing(masters: Masters) -> list[Candidate]:
+def _existing(masters: Masters, instrument: Spec) -> list[Candidate]:
     """Masters that were made before, as candidates."""
     found = []
     for master in find_masters(masters):
-        camera = find_instrument(None, master.header)
+        camera = find_instrument(instrument, master.header)
         # Size and origin are the raw frames': a product's own have been trimmed.
         names = ("camera", "serial", "xbinning", "ybinning", "readout_mode", "gain_setting")
-        names += ("offset", "temperature", "filter", "exptime", "date_obs")
+        names += ("offset", "temperature", "filter", "exptime", "date_obs", *camera.keys)
         frame = Frame(master.path, master.kind, {n: camera.value(n, master.header) for n in names})
         removed = bool(master.header.get("BIASSUB", True))
         found.append(

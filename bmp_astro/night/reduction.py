@@ -143,7 +143,8 @@ def reduce_night(
     frames = survey(raw, instrument=camera, exclude=out, cache=out / ".inventory.json")
     _check_usable(frames, raw)
     if plan is None:
-        plan = make_plan(frames, masters=masters, select=select, require=require, use=use)
+        chosen = {"masters": masters, "select": select, "require": require, "use": use}
+        plan = make_plan(frames, instrument=camera, **chosen)
     else:
         plan = read_plan(plan, frames)
     engine = {

@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import QTable, Table
 
-from bmp_astro import CalibrationPipe, Rejected, plan_night, reduce_night
+from bmp_astro import CalibrationPipe, Instrument, Keyword, Rejected, plan_night, reduce_night
 from bmp_astro.night import attention, exit_status, summary
 from bmp_astro.simulate import simulate_night
 
@@ -221,6 +221,18 @@ def test_masters_of_another_night_are_borrowed(night, reduced, tmp_path):
     for name in lights:
         again = fits.getdata(row_of(borrowed, name)["outname"])
         np.testing.assert_array_equal(again, fits.getdata(row_of(table, name)["outname"]))
+
+
+def test_a_borrowed_master_is_read_with_the_cameras_own_facts(night, reduced, tmp_path):
+    out, _ = reduced
+    camera = Instrument("mine", keys={"site": Keyword("SITELAT")}, match={"flat": {"site": None}})
+    masters = shutil.copytree(out / "masters", tmp_path / "masters")
+    with fits.open(masters / "master_flat_R.fits", mode="update") as hdus:
+        hdus[0].header["SITELAT"] = "elsewhere"
+    plan = plan_night(night.paths("light"), masters=masters, instrument=camera)
+    flats = {str(row["in_name"])[-9:]: str(row["master_flat"]) for row in plan}
+    assert flats["R-002.fit"] == ""
+    assert flats["V-001.fit"].endswith("master_flat_V.fits")
 
 
 def test_a_master_that_is_named_is_used_whatever_its_facts(night, reduced, tmp_path):

@@ -162,7 +162,9 @@ def test_a_killed_run_goes_on_to_the_same_products(raw, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(start(raw, whole, tmp_path))
     process = start(raw, killed, tmp_path)
-    wait_for(lambda: len(list(killed.glob("lights/*.fits"))) >= 1, process)
+    # Not the file alone: a light that is not in the journal yet would be made again.
+    journal = killed / ".bmp_astro.jsonl"
+    wait_for(lambda: journal.exists() and "_reduced.fits" in journal.read_text(), process)
     time.sleep(random.uniform(0, 0.1))
     process.kill()
     process.communicate()
