@@ -8,6 +8,7 @@ import functools
 import importlib
 import multiprocessing
 import os
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -76,9 +77,10 @@ def loky(function: Callable, items: list, keywords: dict) -> None:
 
 
 def joblib(function: Callable, items: list, keywords: dict) -> None:
-    """Run on joblib, which keeps its workers from one call to the next."""
+    """Run on joblib, and end the workers that it would keep for the next call."""
     module = importlib.import_module("joblib")
     module.Parallel(n_jobs=WORKERS)(module.delayed(function)(item, **keywords) for item in items)
+    module.externals.loky.get_reusable_executor().shutdown(wait=True)
 
 
 def dask(function: Callable, items: list, keywords: dict) -> None:
@@ -118,21 +120,29 @@ def side_by_side(title: str, runners: dict[str, Callable], *call: object, rounds
         print(f"  {name:32s} {seconds:8.3f} s   {seconds / min(best.values()):6.2f}")
 
 
+def slope(run: Runner) -> float:
+    """Return seconds a task: so many more tasks that they take longer than a start varies."""
+    n, before = 500, _seconds(run, 500)
+    while True:
+        after = _seconds(run, 2 * n)
+        if after - before > 1.5 or n >= 32_000:
+            return (after - before) / n
+        n, before = 2 * n, after
+
+
+def _seconds(run: Runner, n: int) -> float:
+    start = time.perf_counter()
+    run(tiny, list(range(n)), {})
+    return time.perf_counter() - start
+
+
 def overhead(runners: dict[str, Runner], rounds: int = 3) -> None:
-    """Print the time for each of many tiny tasks: the difference of two numbers of them."""
-    few, many = 20, 2020
-    print(f"\noverhead of a task ({many - few} tiny tasks, start-up taken off)")
-    best: dict[tuple[str, int], float] = {}
-    for _ in range(rounds):
-        for name, run in runners.items():
-            for n in (few, many):
-                start = time.perf_counter()
-                run(tiny, list(range(n)), {})
-                seconds = time.perf_counter() - start
-                best[name, n] = min(best.get((name, n), np.inf), seconds)
-    costs = {name: (best[name, many] - best[name, few]) / (many - few) for name in runners}
-    for name, cost in costs.items():
-        ratio = cost / costs["ProcessPoolExecutor"]
+    """Print what a tiny task costs: medians, and the median of the ratios in each round."""
+    print("\noverhead of a task (slope of tiny tasks; joblib and multiprocessing.Pool batch them)")
+    costs = [{name: slope(run) for name, run in runners.items()} for _ in range(rounds)]
+    for name in runners:
+        cost = statistics.median(each[name] for each in costs)
+        ratio = statistics.median(each[name] / each["ProcessPoolExecutor"] for each in costs)
         print(f"  {name:32s} {cost * 1e6:8.0f} us  {ratio:6.2f} x ProcessPoolExecutor")
 
 
