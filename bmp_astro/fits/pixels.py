@@ -103,10 +103,11 @@ def decode(
         _flip_sign(pixels)
     else:
         np.copyto(pixels, stored, casting="unsafe")
-        if encoding.bscale != 1.0:
-            np.multiply(pixels, encoding.bscale, out=pixels)
-        if encoding.bzero != 0.0:
-            np.add(pixels, encoding.bzero, out=pixels)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite then is flagged
+            if encoding.bscale != 1.0:
+                np.multiply(pixels, encoding.bscale, out=pixels)
+            if encoding.bzero != 0.0:
+                np.add(pixels, encoding.bzero, out=pixels)
     if encoding.bitpix < 0:
         lacking = ~np.isfinite(pixels)
     if lacking is None or not lacking.any():

@@ -17,6 +17,7 @@ BLOCK = 2880
 _NAME = re.compile(r".+\.(?:fits|fit|fts)(?:\.gz|\.fz)?", re.IGNORECASE | re.DOTALL)
 _END = re.compile(rb"END[ \0]{77}", re.DOTALL)
 _LARGEST_HEADER = 4000 * BLOCK
+_FARTHEST = 2**62
 
 
 class Source(Protocol):
@@ -43,7 +44,8 @@ class PlainSource:
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Fill the buffer as far as the file goes; return the number of bytes."""
         done = 0
-        while done < len(buffer):
+        # a damaged header may place data where no file can have any
+        while done < len(buffer) and offset < _FARTHEST:
             count = os.preadv(self._descriptor, [buffer[done:]], offset + done)
             if count == 0:
                 break

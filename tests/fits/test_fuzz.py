@@ -103,6 +103,8 @@ def assert_astropy_agrees(path, ccd):
             return
     if theirs is None or theirs.shape != ccd.shape or ccd.flags is not None:
         return
+    if theirs.dtype.kind == "f" and not np.isfinite(theirs).all():
+        return  # by a BSCALE that no number can hold, which is a malformed card to us
     ours = ccd.data.astype(theirs.dtype.newbyteorder("="), copy=False)
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, equal_nan=True)
 
