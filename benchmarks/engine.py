@@ -125,7 +125,7 @@ def slope(run: Runner) -> float:
     n, before = 500, _seconds(run, 500)
     while True:
         after = _seconds(run, 2 * n)
-        if after - before > 1.5 or n >= 32_000:
+        if after - before > 1.5 or n >= 4_000:
             return (after - before) / n
         n, before = 2 * n, after
 
