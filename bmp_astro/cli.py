@@ -91,7 +91,11 @@ def _add_reduce(commands: Any) -> None:
     add("--outdir", metavar="OUT", required=True, help="where the products go")
     _add_choice(parser)
     add("--plan", metavar="FILE", help="a plan.ecsv to follow, edited or not")
-    add("--executor", default="auto", help="auto, process, thread, serial or dask:ADDRESS (%(default)s)")
+    add(
+        "--executor",
+        default="auto",
+        help="auto, process, thread, serial or dask:ADDRESS (%(default)s)",
+    )
     add("--num-processes", type=int, metavar="N", help="at most so many at a time")
     add("--mem-available", type=_bytes, metavar="SIZE", help="memory to use, such as 4G")
     add("--no-resume", action="store_true", help="do not build on an earlier run")
