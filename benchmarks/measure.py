@@ -1,5 +1,6 @@
 """Programs run side by side: what each costs, in rotating order."""
 
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -38,6 +39,15 @@ def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> Cost:
     if process.returncode:
         raise RuntimeError(f"{command[:3]} failed:\n{printed.decode()[-2000:]}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9)
+
+
+def apart(function: Callable[..., object], *arguments: object) -> None:
+    """Call a function in another process: what it takes would count as the peak of all children."""
+    process = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(f"{function.__name__} failed")
 
 
 def side_by_side(

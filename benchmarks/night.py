@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from frames import OVERSCAN, make_night
-from measure import Cost, report, run, side_by_side
+from measure import Cost, apart, report, run, side_by_side
 
 HERE = Path(__file__).parent
 KINDS = ("bias", "dark", "flat", "light")
@@ -136,7 +136,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) if options.folder is None else options.folder
         raw, out = folder / "raw", folder / "out"
-        make_night(raw, dict.fromkeys(KINDS, options.number), tuple(options.size))
+        apart(make_night, raw, dict.fromkeys(KINDS, options.number), tuple(options.size))
 
         def clean() -> None:
             shutil.rmtree(out, ignore_errors=True)

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from frames import make_night
-from measure import Cost, run, side_by_side
+from measure import Cost, apart, run, side_by_side
 
 _CODE = (
     "import sys; from bmp_astro import reduce_night; "
@@ -43,7 +43,7 @@ def nights(folder: Path, size: tuple[int, int]) -> dict[str, Path]:
     found = {}
     for number, (name, (numbers, shape)) in enumerate(plans.items()):
         found[name] = folder / f"raw-{number}"
-        make_night(found[name], numbers, shape)
+        apart(make_night, found[name], numbers, shape)
     return found
 
 
