@@ -378,7 +378,7 @@ def test_a_wcs_is_set_and_its_cards_stay(fits_file, extra, caplog):
     "cards",
     [
         ["CRVAL1  = 10.0", "CRVAL2  = 20.0"],
-        ["CTYPE1  = 'RA---XXX'", "CTYPE2  = 'DEC--XXX'", *WCS_CARDS[2:]],
+        ["CTYPE1  = 'RA---NIX'", "CTYPE2  = 'DEC--NIX'", *WCS_CARDS[2:]],
         [*WCS_CARDS[:6], "CD1_1   = 0.0", "CD2_2   = 0.0"],
         [*WCS_CARDS[:2], "CRVAL1  = 'none'", *WCS_CARDS[3:]],
         ["CTYPE1  = 'LINEAR'", "CTYPE2  = 'LINEAR'", "CRVAL1  = 1.0"],
