@@ -4,8 +4,9 @@ Names are loaded when they are first used: a worker process needs few of them, a
 part of every run.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy import lazy_names
 
 if TYPE_CHECKING:
     from .bigmultipipe import BigMultiPipe as BigMultiPipe
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
     from .helpers import multi_proc as multi_proc
     from .helpers import no_outfile as no_outfile
     from .localexecutors import NoDaemonPool as NoDaemonPool
+    from .machine.resources import available_cores as available_cores
+    from .machine.resources import available_memory as available_memory
+    from .machine.resources import num_can_process as num_can_process
     from .outcome import Outcome as Outcome
     from .outcome import PipelineError as PipelineError
     from .outcome import PipelineInterrupted as PipelineInterrupted
     from .outcome import Rejected as Rejected
     from .outcome import prune_pout as prune_pout
-    from .pool import SupervisedPool as SupervisedPool
-    from .resources import available_cores as available_cores
-    from .resources import available_memory as available_memory
-    from .resources import num_can_process as num_can_process
+    from .pool.supervised import SupervisedPool as SupervisedPool
     from .settings import Settings as Settings
     from .table import cached_pout as cached_pout
     from .table import pout_to_table as pout_to_table
@@ -48,22 +49,11 @@ _HOMES = {
         "no_outfile",
     ),
     "localexecutors": ("NoDaemonPool",),
+    "machine.resources": ("available_cores", "available_memory", "num_can_process"),
     "outcome": ("Outcome", "PipelineError", "PipelineInterrupted", "Rejected", "prune_pout"),
-    "pool": ("SupervisedPool",),
-    "resources": ("available_cores", "available_memory", "num_can_process"),
+    "pool.supervised": ("SupervisedPool",),
     "settings": ("Settings",),
     "table": ("cached_pout", "pout_to_table"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__all__, __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -10,8 +10,8 @@ from typing import Any
 
 from .control import is_thread_safe
 from .localexecutors import PoolExecutor, SerialExecutor, ThreadExecutor
-from .pool import SupervisedPool
-from .resources import WORKER_SIZE, available_cores, available_memory, num_can_process
+from .machine.resources import WORKER_SIZE, available_cores, available_memory, num_can_process
+from .pool.supervised import SupervisedPool
 from .settings import Settings
 
 NAMES = ("process", "thread", "serial", "auto", "dask:ADDRESS")

@@ -7,7 +7,7 @@ from typing import Any
 
 from .context import replay
 from .outcome import Outcome
-from .poolerrors import PoolError, WorkerDied, WorkerStartError
+from .pool.errors import PoolError, WorkerDied, WorkerStartError
 from .task import Report
 
 logger = logging.getLogger(__name__)

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-from .brake import memory_is_short
 from .context import capturing_logs, current_task
 from .control import overridden_methods, report_unknown
-from .disk import refuse_without_room
 from .executors import Engine, choose_engine
 from .files import leaves, sweep
 from .helpers import assure_list
 from .locks import locked, scratch
+from .machine.brake import memory_is_short
+from .machine.disk import refuse_without_room
+from .machine.threads import limited_here
 from .naming import Foreteller, NameBook
 from .outcome import Outcome, PipelineError, PipelineInterrupted, failure_message
 from .progress import Progress
@@ -25,7 +26,6 @@ from .settings import Settings
 from .shipping import Shipped, inline, ship
 from .signals import OrderlyStop
 from .task import Job, StopNow, here, run_task
-from .threads import limited_here
 
 logger = logging.getLogger(__name__)
 

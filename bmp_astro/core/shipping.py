@@ -17,7 +17,7 @@ from typing import Any
 
 import cloudpickle
 
-from .sending import packed
+from .pool.sending import packed
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ import cloudpickle
 
 from .context import TaskRecord, capturing_logs, recording
 from .control import call
+from .machine.resources import peak_memory, reset_peak_memory
 from .outcome import Rejected
-from .resources import peak_memory, reset_peak_memory
 from .shipping import NotVisible, Shipped, receive
 
 _LARGEST_EXCEPTION = 1_000_000

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..core.resources import available_cores, available_memory
+from ..core.machine.resources import available_cores, available_memory
 from ..fits import MaskBit
 from ..kernels import Combined, Noise
 from ..kernels import combine as combine_stack

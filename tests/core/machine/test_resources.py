@@ -5,9 +5,9 @@ import sys
 import psutil
 import pytest
 
-from bmp_astro.core import resources
-from bmp_astro.core.cgroups import cpu_quota, memory_left
-from bmp_astro.core.resources import (
+from bmp_astro.core.machine import resources
+from bmp_astro.core.machine.cgroups import cpu_quota, memory_left
+from bmp_astro.core.machine.resources import (
     available_cores,
     available_memory,
     num_can_process,
@@ -237,7 +237,7 @@ class TestCores:
         code = (
             "import os\n"
             "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-            "from bmp_astro.core.resources import available_cores\n"
+            "from bmp_astro.core.machine.resources import available_cores\n"
             "print(available_cores())\n"
         )
         done = subprocess.run(
@@ -294,7 +294,7 @@ class TestNumber:
 class TestPeak:
     def test_grows_with_use_and_can_start_anew(self):
         code = (
-            "from bmp_astro.core.resources import peak_memory, reset_peak_memory\n"
+            "from bmp_astro.core.machine.resources import peak_memory, reset_peak_memory\n"
             "before = peak_memory()\n"
             "block = b'x' * 100_000_000\n"
             "during = peak_memory()\n"
@@ -312,7 +312,7 @@ class TestPeak:
 
     def test_is_not_inherited_from_the_parent(self):
         block = bytearray(300_000_000)
-        code = "from bmp_astro.core.resources import peak_memory; print(peak_memory())"
+        code = "from bmp_astro.core.machine.resources import peak_memory; print(peak_memory())"
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=30
         )

@@ -244,7 +244,7 @@ class TestTheParentGoes:
 
 NO_DAEMON = """
 import multiprocessing, os, sys
-from bmp_astro.core.pool import NoDaemonPool
+from bmp_astro.core import NoDaemonPool
 
 def inner(x):
     return -x

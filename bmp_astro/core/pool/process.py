@@ -15,13 +15,13 @@ from typing import Any
 
 import psutil
 
-from .poolerrors import PoolError, WorkerDied
+from .errors import PoolError, WorkerDied
 from .wire import FrameReader, Kind, framed
 from .worker import DUMP_SIGNAL
 
 _BOOT = (
     "import sys; sys.path[:] = sys.argv.pop().split('\\n');"
-    "from bmp_astro.core.worker import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+    "from bmp_astro.core.pool.worker import main; main(int(sys.argv[1]), int(sys.argv[2]))"
 )
 _TAIL = 8000
 _DYING_TIME = 1.0

@@ -12,16 +12,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from .poolerrors import (
+from .errors import (
     PoolError,
     TaskMemoryExceeded,
     TaskTimeout,
     WorkerDied,
     WorkerStartError,
 )
+from .process import Work, WorkerProcess
 from .settle import again, fail, settle
 from .wire import Kind
-from .workerprocess import Work, WorkerProcess
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import pickle
 from concurrent.futures import Future, InvalidStateError
 from typing import Any
 
-from .poolerrors import PoolError, RemoteError, RemoteTraceback
+from .errors import PoolError, RemoteError, RemoteTraceback
 from .wire import Kind
 
 

@@ -1,4 +1,4 @@
-"""Worker processes that can die alone: `SupervisedPool`; and `NoDaemonPool`.
+"""Worker processes that can die alone, as an executor: `SupervisedPool`.
 
 A `SupervisedPool` starts the interpreter anew for each worker and talks to it through a pipe of its
 own, so that it always knows which task a worker was doing when it ended. It needs pipes that a
@@ -16,34 +16,12 @@ from concurrent.futures import Executor, Future
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from .localexecutors import NoDaemonPool
-from .poolerrors import (
-    PoolError,
-    RemoteError,
-    RemoteTraceback,
-    TaskMemoryExceeded,
-    TaskTimeout,
-    WorkerDied,
-    WorkerStartError,
-)
-from .resources import available_cores, check_number
+from ..machine.resources import available_cores, check_number
+from ..machine.threads import thread_limits
+from .process import Work, search_path
 from .sending import packed
 from .settle import again
 from .supervisor import Supervisor
-from .threads import thread_limits
-from .workerprocess import Work, search_path
-
-__all__ = [
-    "NoDaemonPool",
-    "PoolError",
-    "RemoteError",
-    "RemoteTraceback",
-    "SupervisedPool",
-    "TaskMemoryExceeded",
-    "TaskTimeout",
-    "WorkerDied",
-    "WorkerStartError",
-]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -17,6 +17,7 @@ import cloudpickle
 import psutil
 import pytest
 
+from bmp_astro.core.machine.threads import THREAD_VARIABLES
 from bmp_astro.core.pool import (
     RemoteError,
     RemoteTraceback,
@@ -26,7 +27,6 @@ from bmp_astro.core.pool import (
     WorkerDied,
     WorkerStartError,
 )
-from bmp_astro.core.threads import THREAD_VARIABLES
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -304,7 +304,7 @@ class TestResults:
     def test_an_exception_brings_its_traceback(self, enduring):
         error = enduring.submit(lambda: 1 / 0).exception(PATIENCE)
         assert isinstance(error.__cause__, RemoteTraceback)
-        assert "test_pool.py" in str(error.__cause__)
+        assert "test_supervised.py" in str(error.__cause__)
         assert "_call" not in str(error.__cause__)
 
     def test_large_values_both_ways(self, enduring):
@@ -801,7 +801,7 @@ class TestNothingIsLost:
 
         for name in THREAD_VARIABLES:
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setattr("bmp_astro.core.threads.available_cores", lambda: 8)
+        monkeypatch.setattr("bmp_astro.core.machine.threads.available_cores", lambda: 8)
         assert threads(2) == "4"
         assert threads(16) == "1"
         monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")

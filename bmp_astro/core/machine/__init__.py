@@ -1,0 +1,1 @@
+"""What this machine has for a run: cores, threads, memory, and room on the disk."""
