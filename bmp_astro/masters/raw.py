@@ -80,6 +80,8 @@ class RawFrame:
         Factor of the dark.
     shares_bias : bool
         Whether the dark was freed of the bias that was subtracted.
+    constant : float
+        What else was subtracted, adu: the PEDESTAL that MaxIm DL added.
     """
 
     source: Source
@@ -91,11 +93,12 @@ class RawFrame:
     dark: Master | None
     dark_scale: float
     shares_bias: bool
+    constant: float = 0.0
 
     @property
     def pedestal(self) -> float:
         """The level, adu, that was subtracted: overscan, bias and dark."""
-        level = 0.0 if self.overscan is None else float(self.overscan.level.mean())
+        level = self.constant if self.overscan is None else float(self.overscan.level.mean())
         level += 0.0 if self.bias is None else self.bias.level
         return level + (0.0 if self.dark is None else self.dark_scale * self.dark.level)
 
@@ -163,6 +166,7 @@ def raw_frame(frame: OpenFrame, path: str | os.PathLike, how: Calibration) -> Ra
     gain = find_gain(frame, how.gain, camera)
     saturation = _saturation(frame, how.saturation, camera)
     applied = {
+        "level": terms.get("level") if overscan is None else overscan.level,
         "bias": terms.get("bias"),
         "dark": terms.get("dark"),
         "dark_scale": terms.get("dark_scale", 1.0),
@@ -170,7 +174,7 @@ def raw_frame(frame: OpenFrame, path: str | os.PathLike, how: Calibration) -> Ra
         "saturation": saturation,
     }
     return RawFrame(
-        source=_calibrated_source(frame, path, trimmed, window, overscan, applied, kernel),
+        source=_calibrated_source(frame, path, trimmed, window, applied, kernel),
         camera=camera,
         gain=gain,
         saturation=saturation,
@@ -179,6 +183,7 @@ def raw_frame(frame: OpenFrame, path: str | os.PathLike, how: Calibration) -> Ra
         dark=dark,
         dark_scale=applied["dark_scale"],
         shares_bias=terms.get("shared_bias", False),
+        constant=terms.get("level", 0.0),
     )
 
 
@@ -187,25 +192,25 @@ def _calibrated_source(
     path: str | os.PathLike,
     trimmed: _Trimmed,
     window: Section,
-    overscan: OverscanLevel | None,
     applied: dict[str, Any],
     kernel: Callable[..., Calibrated],
 ) -> Source:
     """Return the rows of the window, calibrated; in electron where a gain is applied."""
     rows, columns = window
-    gain = applied["gain"]
+    gain, level = applied["gain"], applied["level"]
+    masters = {name: term for name, term in applied.items() if name != "level"}
 
     def read(y0: int, y1: int) -> Band:
         here = slice(rows.start + y0, rows.start + y1)
         raw = frame.stored_rows(here.start, here.stop)
         terms = {
             name: term[y0:y1] if isinstance(term, np.ndarray) else term
-            for name, term in applied.items()
+            for name, term in masters.items()
         }
         result = kernel(
             raw.pixels[:, columns],
             bzero=raw.bzero,
-            level=None if overscan is None else _level_in(overscan.level, here, columns),
+            level=_level_in(level, here, columns) if isinstance(level, np.ndarray) else level,
             flags=None if raw.flags is None else raw.flags[:, columns],
             bits=BITS,
             **terms,

@@ -56,13 +56,13 @@ def subtract_bias(
 
 def bias_terms(frame: CCDData, master: Master) -> dict[str, Any]:
     """Return the kernel's terms of a master bias, and write it into the frame's header."""
-    pedestal = _pedestal(frame, master)
+    pedestal = pedestal_beyond(frame, master)
     record_bias(frame.header, master)
     terms = {"bias": master.ccd.data, "bias_variance": master.variance, "flags": master.flags}
     return terms if pedestal == 0 else terms | {"level": pedestal}
 
 
-def _pedestal(frame: CCDData, master: Master) -> float:
+def pedestal_beyond(frame: CCDData, master: Master) -> float:
     """Return the constant, adu, that the frame has and the master has not; its card goes.
 
     MaxIm DL says minus what it added. An overscan had it too, and took it away.

@@ -5,6 +5,7 @@ from typing import Any
 
 from astropy.nddata import CCDData
 
+from .bias import pedestal_beyond
 from .image import remade, run
 from .master import Master, open_master
 from .provenance import is_done, record_dark
@@ -86,10 +87,12 @@ def dark_terms(
     scale = resolve_scale(frame, master, dark_scale, instrument)
     record_dark(frame.header, master, scale, holds_bias=holds_bias(master))
     if holds_bias(master):  # it takes the place of the bias: what it leaves makes the noise
+        pedestal = pedestal_beyond(frame, master)
         return {
             "bias": master.ccd.data,
             "bias_variance": master.variance,
             "flags": master.flags,
+            **({} if pedestal == 0 else {"level": pedestal}),
         }
     return {
         "dark": master.ccd.data,
