@@ -19,7 +19,7 @@ def write_raw(tmp_path):
         if np.dtype(dtype).kind == "u":
             pixels = np.clip(np.round(pixels), 0, np.iinfo(dtype).max)
         header = fits.Header({key.replace("_", "-"): value for key, value in cards.items()})
-        fits.PrimaryHDU(np.asarray(pixels).astype(dtype), header).writeto(path)
+        fits.PrimaryHDU(np.asarray(pixels).astype(dtype), header).writeto(path, overwrite=True)
         return str(path)
 
     return write
