@@ -91,8 +91,8 @@ class CCDMultiPipe(BigMultiPipe):
         instrument: Any = None,
         **kwargs: Any,
     ) -> CCDData:
-        """Read one frame; see `~bmp_astro.read_frame`."""
-        return read_frame(in_name, hdu=hdu, unit=unit, instrument=instrument)
+        """Read one frame, and record which it is; see `~bmp_astro.read_frame`."""
+        return read_frame(in_name, hdu=hdu, unit=unit, instrument=instrument, record_input=True)
 
     def file_write(
         self,

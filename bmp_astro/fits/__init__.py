@@ -3,6 +3,7 @@
 from .bands import OpenFrame, open_frame
 from .cameras import GENERIC, MAXIM, find_instrument
 from .cards import as_header, set_card
+from .checksum import data_sum
 from .facts import Fact
 from .flags import MaskBit, flags_of, with_flags
 from .header import (
@@ -43,6 +44,7 @@ __all__ = [
     "as_header",
     "calibrated_already",
     "clean_product_header",
+    "data_sum",
     "data_sums",
     "find_instrument",
     "flags_of",

@@ -12,9 +12,11 @@ import numpy as np
 from astropy.io import fits
 
 from .cameras import find_instrument
+from .checksum import ones_complement_sum
 from .instrument import Instrument
 from .layout import HduSpec, Layout, find_layout
 from .pixels import Encoding, decode, encoding_of
+from .rowsums import RowSums
 from .source import Hdu, Source, open_source
 from .tiles import unpack
 from .units import parse_unit
@@ -49,10 +51,13 @@ class OpenFrame:
         Number of the image's unit in the file.
     """
 
-    def __init__(self, source: Source, path: str | PathLike, layout: Layout) -> None:
+    def __init__(
+        self, source: Source, path: str | PathLike, layout: Layout, summed: bool = False
+    ) -> None:
         self.header: fits.Header = layout.header
         self.hdu = layout.image.index
-        self._image = _Plane(source, path, layout.image)
+        self._crc = layout.crc
+        self._image = _Plane(source, path, layout.image, summed=summed)
         self._uncertainty = layout.uncertainty and _Plane(source, path, layout.uncertainty)
         self._mask = layout.mask and _Plane(source, path, layout.mask)
         self.shape: tuple[int, int] = self._image.shape
@@ -132,6 +137,17 @@ class OpenFrame:
         plane.check(y0, y1)
         return StoredRows(plane.stored(y0, y1), None, encoding.bzero)
 
+    def checksum(self) -> str:
+        """Return what tells the file's image and header from any others.
+
+        Returns
+        -------
+        str
+            The DATASUM of the image as it is stored, and the CRC-32 of the header's cards. Of a
+            frame opened with ``summed`` only rows that have not been read yet are read for it.
+        """
+        return f"{self._image.data_sum()} {self._crc:08x}"
+
     def flag_rows(self, y0: int, y1: int) -> np.ndarray | None:
         """Mask bits of some rows: the second of what `read` returns."""
         if self._mask is None and not self._image.encoding.may_lack:
@@ -155,7 +171,9 @@ class OpenFrame:
 class _Plane:
     """The pixels of one unit."""
 
-    def __init__(self, source: Source, path: str | PathLike, hdu: Hdu) -> None:
+    def __init__(
+        self, source: Source, path: str | PathLike, hdu: Hdu, *, summed: bool = False
+    ) -> None:
         nx, ny = hdu.axes
         self.shape = (ny, nx)
         self.header = hdu.header
@@ -163,6 +181,8 @@ class _Plane:
         self._source, self._path, self._hdu = source, path, hdu
         self._lock = threading.Lock()
         self._unpacked: np.ndarray | None = None
+        self._packed_sum: int | None = None
+        self._sums = RowSums(ny, nx * self.encoding.stored.itemsize) if summed else None
 
     def read(self, y0: int, y1: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Return pixels, and the flags of those without a value."""
@@ -189,7 +209,23 @@ class _Plane:
         stored = np.empty((y1 - y0, nx), dtype=self.encoding.stored)
         offset = self._hdu.offset + y0 * nx * stored.itemsize
         self._fill(memoryview(stored.reshape(-1)).cast("B"), offset)
+        if self._sums is not None:
+            self._sums.add(y0, stored)
         return stored
+
+    def data_sum(self) -> int:
+        """Return the DATASUM of the unit; rows that have not been read are read."""
+        if self._hdu.compressed:
+            self._stored()
+            return self._packed_sum
+        ny, nx = self.shape
+        if self._sums is None:
+            self._sums = RowSums(ny, nx * self.encoding.stored.itemsize)
+        step = max(1, _BAND_BYTES // max(1, nx * self.encoding.stored.itemsize))
+        for first, last in self._sums.missing():
+            for start in range(first, last, step):
+                self.stored(start, min(start + step, last))
+        return self._sums.total
 
     def window(self, rows: slice, columns: slice) -> np.ndarray:
         """Return the pixels of some rows and columns; only these are decoded."""
@@ -215,6 +251,7 @@ class _Plane:
             if self._unpacked is None:
                 data = bytearray(self._hdu.nbytes)
                 self._fill(memoryview(data), self._hdu.offset)
+                self._packed_sum = ones_complement_sum([np.frombuffer(data, np.uint8)])
                 try:
                     self._unpacked = unpack(self._hdu, bytes(data))
                 except OSError as error:
@@ -236,6 +273,7 @@ def open_frame(
     *,
     hdu: HduSpec = None,
     instrument: Instrument | str | PathLike | None = None,
+    summed: bool = False,
 ) -> Iterator[OpenFrame]:
     """Open a frame to read it in bands of rows.
 
@@ -247,6 +285,8 @@ def open_frame(
         Number, name, or name and version of the image's unit; None: the first 2-D image.
     instrument : Instrument, str or path-like, optional
         Its `fix_header` is applied.
+    summed : bool
+        Add up the pixels' checksum while they are read, for `OpenFrame.checksum`.
 
     Yields
     ------
@@ -271,7 +311,7 @@ def open_frame(
     try:
         layout = find_layout(source, path, hdu)
         header = fixed_header(layout.header, path, instrument)
-        yield OpenFrame(source, path, layout._replace(header=header))
+        yield OpenFrame(source, path, layout._replace(header=header), summed)
     finally:
         source.close()
 

@@ -38,9 +38,41 @@ def ones_complement_sum(chunks: Iterable[np.ndarray], total: int = 0) -> int:
         halves = np.frombuffer(data[:whole], dtype=">u4").astype(np.uint32)
         total += int(halves.sum(dtype=np.uint64))
         total += int.from_bytes(bytes(data[whole:]).ljust(4, b"\0"), "big")
+    return fold(total)
+
+
+def fold(total: int) -> int:
+    """Bring the carry of a sum around until it has 32 bits."""
     while total >> 32:
         total = (total & _WORD) + (total >> 32)
     return total
+
+
+def data_sum(pixels: np.ndarray) -> str:
+    """FITS ``DATASUM`` that the pixels have as float32: a name for what they are.
+
+    Parameters
+    ----------
+    pixels : `~numpy.ndarray`
+        Pixels of any dtype and byte order, ``(ny, nx)``.
+
+    Returns
+    -------
+    str
+        The ones' complement sum of 32-bit words (FITS standard 4.0, section 4.4.2.7), decimal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bmp_astro.fits import data_sum
+    >>> data_sum(np.array([[1.0, 2.0]]))
+    '2139095040'
+    """
+    total = 0
+    for row in np.atleast_2d(pixels):  # a word of the file is a native one: no bytes to swap
+        words = np.ascontiguousarray(row, dtype=np.float32).view(np.uint32)
+        total += int(words.sum(dtype=np.uint64))
+    return str(fold(total))
 
 
 def sum_cards(datasum: int) -> list[str]:

@@ -31,6 +31,7 @@ _STORAGE = (
 _LIMITS = ("SATURATE", "SATLEVEL", "MAXLIN")
 _IRAF_STEPS = ("TRIM", "OVERSCAN", "ZEROCOR", "DARKCOR", "FLATCOR")
 _CALSTAT_ORDER = "OTBDF"
+SUM_COMMENT = "DATASUM of its pixels, CRC-32 of its header"
 
 
 def shift_wcs(header: fits.Header, dx: int, dy: int) -> fits.Header:
@@ -266,6 +267,37 @@ def add_history(header: fits.Header, *lines: str) -> fits.Header:
     """
     for line in lines:
         header.add_history(re.sub(r"[^ -~]", "?", line))
+    return header
+
+
+def record_source(
+    header: fits.Header, name: str, checksum: str, hdu: int | None = None
+) -> fits.Header:
+    """Write which file a frame was read from: INPUT, INPUTSUM, and INPUTHDU if it was chosen.
+
+    Parameters
+    ----------
+    header : `~astropy.io.fits.Header`
+        Changed in place.
+    name : str
+        The file's name, without its directory.
+    checksum : str
+        As `OpenFrame.checksum` gives it.
+    hdu : int, optional
+        The unit that was asked for.
+
+    Returns
+    -------
+    `~astropy.io.fits.Header`
+        The same header.
+    """
+    for keyword in ("INPUT", "INPUTSUM", "INPUTHDU"):
+        header.remove(keyword, ignore_missing=True)
+    said = name.encode("ascii", "replace").decode()
+    set_card(header, "INPUT", said, "file that this was made of")
+    set_card(header, "INPUTSUM", checksum, SUM_COMMENT)
+    if hdu is not None:
+        set_card(header, "INPUTHDU", hdu, "unit of that file")
     return header
 
 

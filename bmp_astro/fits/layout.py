@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from os import PathLike
 from typing import NamedTuple
@@ -35,6 +36,7 @@ class Layout(NamedTuple):
     header: fits.Header
     uncertainty: Hdu | None
     mask: Hdu | None
+    crc: int
 
 
 def find_layout(
@@ -56,7 +58,8 @@ def find_layout(
     Returns
     -------
     Layout
-        The image's unit, its header with the primary's cards, and the planes beside it.
+        The image's unit, its header with the primary's cards, the planes beside it, and a CRC-32
+        of the cards of both units.
 
     Raises
     ------
@@ -80,7 +83,8 @@ def find_layout(
                 planes.setdefault(item.name, item)
     for plane in [] if missing_ok else planes.values():
         _check_complete(source, path, plane)
-    return Layout(image, header, planes.get("UNCERT"), planes.get("MASK"))
+    crc = image.crc if image.index == 0 else zlib.crc32(b"%d" % image.crc, hdus[0].crc)
+    return Layout(image, header, planes.get("UNCERT"), planes.get("MASK"), crc)
 
 
 def _scan(source: Source, path: str | PathLike) -> Iterator[Hdu]:

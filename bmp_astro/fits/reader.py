@@ -11,6 +11,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 
 from .bands import fixed_header, open_frame
 from .flags import with_flags
+from .header import record_source
 from .instrument import Instrument
 from .layout import HduSpec, find_layout
 from .pixels import encoding_of
@@ -45,6 +46,7 @@ def read_frame(
     hdu: HduSpec = None,
     unit: str | u.UnitBase | None = None,
     instrument: Instrument | str | PathLike | None = None,
+    record_input: bool = False,
 ) -> CCDData:
     """Read an image, its uncertainty and its mask.
 
@@ -58,6 +60,10 @@ def read_frame(
         Unit of the pixels; None: BUNIT where it names a unit, else adu.
     instrument : Instrument, str or path-like, optional
         Its `fix_header` is applied.
+    record_input : bool
+        Write the file's name and checksum into the header, for the product that comes of it:
+        INPUT and INPUTSUM, which is the DATASUM of the pixels as they are stored and the CRC-32
+        of the header's cards; INPUTHDU where `hdu` was given.
 
     Returns
     -------
@@ -86,10 +92,13 @@ def read_frame(
     >>> ccd.shape, ccd.data.dtype, ccd.unit  # doctest: +SKIP
     ((1020, 1530), dtype('uint16'), Unit("adu"))
     """
-    with open_frame(path, hdu=hdu, instrument=instrument) as frame:
+    with open_frame(path, hdu=hdu, instrument=instrument, summed=record_input) as frame:
         ny = frame.shape[0]
         pixels, flags = frame.read(0, ny)
         deviation = frame.uncertainty_rows(0, ny)
+        if record_input:
+            name = os.path.basename(os.fspath(path))
+            record_source(frame.header, name, frame.checksum(), None if hdu is None else frame.hdu)
     ccd = CCDData(
         pixels,
         unit=frame.unit if unit is None else u.Unit(unit),

@@ -108,7 +108,8 @@ class GzipSource:
 class Hdu:
     """One header-data unit: its cards, and where its data lie.
 
-    `axes` are NAXIS1, NAXIS2, ... of the image, also where it is tile-compressed.
+    `axes` are NAXIS1, NAXIS2, ... of the image, also where it is tile-compressed; `crc` is the
+    CRC-32 of the cards as they are in the file.
     """
 
     index: int
@@ -118,6 +119,7 @@ class Hdu:
     offset: int
     nbytes: int
     compressed: bool
+    crc: int
 
     @property
     def is_image(self) -> bool:
@@ -191,7 +193,8 @@ def read_hdu(source: Source, path: str | PathLike, index: int, offset: int) -> H
         bitpix = _integer(header, prefix + "BITPIX")
     except ValueError as error:
         raise OSError(f"{path}: the header of unit {index} is damaged: {error}") from error
-    return Hdu(index, header, axes, bitpix, offset + length, nbytes, compressed)
+    crc = zlib.crc32(cards)
+    return Hdu(index, header, axes, bitpix, offset + length, nbytes, compressed, crc)
 
 
 def next_offset(hdu: Hdu) -> int:

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 _STRUCTURE = ("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "EXTEND", "PCOUNT", "GCOUNT", "GROUPS")
 _PLANES = ("uncertainty", "mask")
 _GZIP_LEVEL = 4
+VERSIONS = {"BMPVERS": "bmp_astro", "APYVERS": "astropy", "NPYVERS": "numpy"}
 
 
 def write_frame(
@@ -97,7 +98,8 @@ def write_frame(
     Notes
     -----
     The header is the image's, without the cards that described the raw file's storage, and
-    with BMPVERS, DATE and BUNIT. World coordinates are the header's cards as they are, unless
+    with DATE, BUNIT, and the versions BMPVERS of this package, APYVERS of astropy and NPYVERS of
+    numpy. World coordinates are the header's cards as they are, unless
     ``ccd.wcs`` gives other coordinates: then its cards are written.
 
     Examples
@@ -185,7 +187,8 @@ def _product_header(ccd: CCDData, unit: str | None, where: str) -> fits.Header:
         set_card(header, "BUNIT", unit, "unit of the pixels")
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     set_card(header, "DATE", now, "when this file was written, UTC")
-    set_card(header, "BMPVERS", _version(), "version of bmp_astro that wrote this file")
+    for keyword, package in VERSIONS.items():
+        set_card(header, keyword, _version(package), f"version of {package} that wrote this file")
     return header
 
 
@@ -233,9 +236,9 @@ def _deviation(ccd: CCDData) -> np.ndarray | None:
 
 
 @cache
-def _version() -> str:
-    """Return the version of the package."""
-    return version("bmp_astro")
+def _version(package: str) -> str:
+    """Return the version of a package."""
+    return version(package)
 
 
 @contextlib.contextmanager

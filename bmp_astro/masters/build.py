@@ -12,7 +12,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData
 
 from ..kernels import Combined
-from .cards import record_combination, record_master
+from .cards import record_combination, record_master, record_unused
 from .checks import check_camera
 from .combine import as_ccd
 from .expected import NO_READ_NOISE, ReadNoise, common_variance, expected_noise, find_read_noise
@@ -165,6 +165,7 @@ overscan_iterations, overscan_skip
         noise = find_read_noise(kind, candidates, read_noise) if candidates else NO_READ_NOISE
         used = check_inputs(kind, inputs, limits, noise.adu)
         combined, header = _combine(kind, used, recipe, noise, mem_limit, num_threads)
+        record_unused(header, inputs)
         report = _report(kind, inputs, noise, combined, limits)
         check_camera(report, used, noise, limits)
     norm = _finish(kind, combined, [one.raw for one in used])
@@ -211,6 +212,7 @@ def _combine(
         origin,
         factors.weights,
         raws[0].camera,
+        [source.checksum() for source in sources],
     )
     return combined, header
 

@@ -18,9 +18,11 @@ from ..fits import (
     set_frame_type,
 )
 from ..fits.cards import as_header
+from ..fits.header import SUM_COMMENT
 from ..steps.dark import SAME_EXPOSURE
 from ..steps.provenance import record_read_noise
 from .expected import ReadNoise
+from .inputs import Input
 from .noise import standard_error_factor
 from .raw import RawFrame
 from .recipe import Recipe
@@ -41,6 +43,7 @@ def record_combination(
     origin: str,
     weights: Sequence[float] | None = None,
     instrument: Any = None,
+    checksums: Sequence[str | None] | None = None,
 ) -> fits.Header:
     """Return the header of a combined frame: that of the first, and how it was made.
 
@@ -58,6 +61,8 @@ def record_combination(
         Their weights.
     instrument : Instrument, str or path-like, optional
         Knows the exposure times.
+    checksums : sequence of str or None, optional
+        Those of the inputs' files.
 
     Returns
     -------
@@ -67,12 +72,13 @@ def record_combination(
     first = headers[0]
     header = first.copy() if isinstance(first, fits.Header) else as_header(first)
     clean_product_header(header)
-    header.remove("FILENAME", ignore_missing=True)
+    for keyword in ("FILENAME", "INPUT", "INPUTSUM", "INPUTHDU"):
+        header.remove(keyword, ignore_missing=True)
     n = len(names)
     set_card(header, "NCOMBINE", n, "number of frames combined")
-    for number, name in enumerate(names, start=1):
-        key = f"IMCMB{number:03d}" if number <= _INPUTS_WITH_THREE_DIGITS else f"IMCM{number:04d}"
-        set_card(header, key, os.path.basename(name), "input")
+    sums = [None] * n if checksums is None else checksums
+    for number, (name, checksum) in enumerate(zip(names, sums, strict=True), start=1):
+        _record_input(header, ("IMCMB", "IMSUM"), number, name, checksum)
     add_history(header, f"combined {n} frames: {recipe.words()}")
     _record_exposure(header, headers, recipe, instrument)
     if origin != "scatter" or n > 1:
@@ -83,6 +89,42 @@ def record_combination(
             f"uncertainty {k:.3f} sigma / sqrt(kept), sigma from {_ORIGINS[origin]}",
         )
     return header
+
+
+def _record_input(
+    header: fits.Header, stems: tuple[str, str], number: int, name: str, checksum: str | None
+) -> None:
+    """Write the name and the checksum of an input; from 1000 on the number takes a letter."""
+    last = 5 if number <= _INPUTS_WITH_THREE_DIGITS else 4
+    name_key, sum_key = (f"{stem[:last]}{number:0{8 - last}d}" for stem in stems)
+    set_card(header, name_key, os.path.basename(name), "input")
+    if checksum is not None:
+        set_card(header, sum_key, checksum, SUM_COMMENT)
+
+
+def record_unused(header: fits.Header, inputs: Sequence[Input]) -> None:
+    """Write which inputs of a master were not used, and why.
+
+    Parameters
+    ----------
+    header : `~astropy.io.fits.Header`
+        Of the master; changed in place.
+    inputs : sequence of `Input`
+        All of them; the files are still open.
+    """
+    unused = [one for one in inputs if not one.row.used]
+    for number, one in enumerate(unused, start=1):
+        name = os.path.basename(one.row.path)
+        _record_input(header, ("IMREJ", "IMRSM"), number, name, _checksum_of(one))
+        add_history(header, f"not used: {name}: {one.row.reason}")
+
+
+def _checksum_of(one: Input) -> str | None:
+    """Return the checksum of an input's file, None where it cannot be read."""
+    try:
+        return None if one.raw is None else one.raw.source.checksum()
+    except OSError:
+        return None
 
 
 def _record_exposure(

@@ -168,6 +168,7 @@ def combine(
             recipe,
             sigma.origin,
             factors.weights,
+            checksums=[s.checksum and s.checksum() for s in sources],
         )
     ccd = as_ccd(combined, header, sources[0].unit)
     return (ccd, combined.count) if return_count else ccd
@@ -235,7 +236,7 @@ def _open_all(frames: Sequence[Frame], opened: ExitStack) -> list[Source]:
             name = frame.header.get("FILENAME", f"frame {number}")
             sources.append(ccd_source(frame, str(name)))
         else:
-            sources.append(file_source(opened.enter_context(open_frame(frame)), frame))
+            sources.append(file_source(opened.enter_context(open_frame(frame, summed=True)), frame))
     if not sources:
         raise ValueError("there are no frames to combine")
     for what, facts in (

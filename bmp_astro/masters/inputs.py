@@ -67,7 +67,9 @@ def open_inputs(
     inputs = [Input(InputRow(os.fspath(path))) for path in paths]
 
     def opening(one: Input) -> None:
-        frame = opened.enter_context(open_frame(one.row.path, instrument=how.instrument))
+        frame = opened.enter_context(
+            open_frame(one.row.path, instrument=how.instrument, summed=True)
+        )
         one.raw = raw_frame(frame, one.row.path, how)
 
     def measuring(one: Input) -> None:

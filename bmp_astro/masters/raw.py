@@ -229,6 +229,7 @@ def _calibrated_source(
         has_variance=False,
         has_flags=True,
         read=read,
+        checksum=frame.checksum,
     )
 
 

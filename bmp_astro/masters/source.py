@@ -49,6 +49,8 @@ class Source:
         Whether bands have them.
     read : callable
         ``read(y0, y1)`` gives a `Band`, from any thread.
+    checksum : callable, optional
+        Gives the checksum of a frame's file, as `OpenFrame.checksum` does.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Source:
     has_variance: bool
     has_flags: bool
     read: Callable[[int, int], Band]
+    checksum: Callable[[], str] | None = None
 
 
 def ccd_source(ccd: CCDData, name: str) -> Source:
@@ -104,6 +107,7 @@ def file_source(frame: OpenFrame, path: str | os.PathLike) -> Source:
         probe.variance is not None,
         probe.flags is not None or frame.flag_rows(0, 1) is not None,
         read,
+        frame.checksum,
     )
 
 

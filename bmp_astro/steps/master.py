@@ -12,7 +12,7 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData, VarianceUncertainty
 
-from ..fits import GENERIC, flags_of, read_frame
+from ..fits import GENERIC, data_sum, flags_of, read_frame
 from .image import variance_of
 
 CACHE_SIZE = 4  # a bias, a dark, a flat, and a mask of bad pixels
@@ -93,35 +93,6 @@ def open_bad_pixels(bad_pixel_mask: Any, *shapes: tuple[int, int]) -> np.ndarray
     if mask.shape not in shapes:
         _check_shape(mask.shape, shapes[0], "bad pixel mask")
     return mask != 0
-
-
-def data_sum(pixels: np.ndarray) -> str:
-    """FITS ``DATASUM`` that the pixels have as float32: a name for what they are.
-
-    Parameters
-    ----------
-    pixels : `~numpy.ndarray`
-        Pixels of any dtype and byte order, ``(ny, nx)``.
-
-    Returns
-    -------
-    str
-        The ones' complement sum of 32-bit words (FITS standard 4.0, section 4.4.2.7), decimal.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from bmp_astro.steps.master import data_sum
-    >>> data_sum(np.array([[1.0, 2.0]]))
-    '2139095040'
-    """
-    total = 0
-    for row in np.atleast_2d(pixels):  # a word of the file is a native one: no bytes to swap
-        words = np.ascontiguousarray(row, dtype=np.float32).view(np.uint32)
-        total += int(words.sum(dtype=np.uint64))
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return str(total)
 
 
 class _Cache:

@@ -111,7 +111,9 @@ def test_each_file_is_opened_once(files, monkeypatch):
     module = sys.modules["bmp_astro.masters.combine"]
     opened = []
     original = module.open_frame
-    monkeypatch.setattr(module, "open_frame", lambda path: opened.append(path) or original(path))
+    monkeypatch.setattr(
+        module, "open_frame", lambda path, **how: opened.append(path) or original(path, **how)
+    )
     combine(files, clip="sigma", scale="median", mem_limit=9.3e6)
     assert opened == files
 

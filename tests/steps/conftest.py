@@ -7,8 +7,7 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 
-from bmp_astro.fits import with_flags
-from bmp_astro.steps.master import data_sum
+from bmp_astro.fits import data_sum, with_flags
 
 SHAPE = (60, 40)  # of the trimmed frame; 8 columns of overscan come after it
 
