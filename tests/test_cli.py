@@ -1,13 +1,18 @@
 """The command as a user runs it: what it prints, writes and ends with."""
 
+import json
+import os
+import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from bmp_astro import reduce_night
 from bmp_astro.cli import main
 from bmp_astro.simulate import simulate_night
 
@@ -65,6 +70,60 @@ def test_what_cannot_be_done_ends_with_2_and_one_line(
     assert words in said.err
     assert said.err.startswith("bmp-astro: ")
     assert list(tmp_path.iterdir()) == []
+
+
+def workers_of(journal, folder):
+    """Process ids that a journal names for the files of one directory."""
+    rows = map(json.loads, journal.read_text().splitlines())
+    return {
+        int(row["worker"].rpartition(":")[2])
+        for row in rows
+        if os.path.basename(os.path.dirname(str(row["outname"]))) == folder
+    }
+
+
+def test_a_night_on_a_dask_cluster(good, tmp_path, dask_cluster, capsys):
+    """The lights are calibrated by the cluster's workers, to the same pixels as here."""
+    address = dask_cluster.scheduler_address
+    here, there = tmp_path / "here", tmp_path / "there"
+    reduce_night(good, here, executor="serial")
+    assert main(["reduce", str(good), "--outdir", str(there), "--executor", f"dask:{address}"]) == 0
+    table = Table.read(there / "night.ecsv")
+    assert set(table["status"]) == {"done"}
+    with dask_cluster.get_client() as client:
+        theirs = set(client.run(os.getpid).values())
+    assert workers_of(there / ".bmp_astro.jsonl", "lights") <= theirs
+    assert workers_of(here / ".bmp_astro.jsonl", "lights") == {os.getpid()}
+    names = sorted(path.name for path in (here / "lights").iterdir())
+    assert sorted(path.name for path in (there / "lights").iterdir()) == names
+    for name in names:
+        ours, made = fits.getdata(here / "lights" / name), fits.getdata(there / "lights" / name)
+        assert np.array_equal(ours, made, equal_nan=True)
+
+
+def test_a_night_on_a_dask_cluster_is_stopped_in_order(good, tmp_path, dask_cluster):
+    """SIGTERM: a table, no half file, and a cluster that goes on; the same command ends it."""
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    shutil.copytree(good, raw)
+    for number in range(40):
+        shutil.copy(raw / "cluster-V-001.fit", raw / f"more-{number:02d}.fit")
+    command = [sys.executable, "-m", "bmp_astro", "reduce", str(raw), "--outdir", str(out)]
+    command += ["--executor", f"dask:{dask_cluster.scheduler_address}", "--num-processes", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(out.glob("lights/*.fits")) and process.poll() is None:
+        time.sleep(0.01)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "the same command goes on from here" in said
+    table = Table.read(out / "night.ecsv")
+    lights = table[table["frame_type"] == "light"]
+    assert set(lights["status"]) == {"done", "not_run"}
+    made = {path.name for path in (out / "lights").iterdir()}
+    done = lights[lights["status"] == "done"]["outname"]
+    assert made == {os.path.basename(name) for name in done}
+    again = reduce_night(raw, out, executor=command[command.index("--executor") + 1])
+    assert set(again["status"]) == {"done", "skipped"}
 
 
 def test_inventory_and_plan_print_tables(raw, capsys):

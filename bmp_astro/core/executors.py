@@ -33,6 +33,8 @@ class Engine:
         Tasks run in this process and get their arguments as they are.
     owned : bool
         The executor is shut down at the end of the run.
+    cancels : bool
+        Cancelling a future takes back what has not begun, and that alone.
     again : bool
         One that breaks can be made anew.
     reruns : bool
@@ -47,6 +49,7 @@ class Engine:
         budget: float | None = None,
         in_process: bool = False,
         owned: bool = True,
+        cancels: bool = True,
         again: bool = False,
         reruns: bool = False,
     ) -> None:
@@ -55,6 +58,7 @@ class Engine:
         self.budget = budget
         self.in_process = in_process
         self.owned = owned
+        self.cancels = cancels and owned
         self.again = again
         self.reruns = reruns
         self.generation = 0
@@ -201,6 +205,7 @@ def _dask_engine(address: str, settings: Settings) -> Engine:
         lambda: _DaskExecutor(client),
         _wanted(settings, 2 * max(threads, 1)),
         budget=budget,
+        cancels=False,  # dask does not tell what has begun, and would drop that too
         reruns=True,
     )
 

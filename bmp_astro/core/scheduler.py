@@ -163,8 +163,7 @@ class Scheduler:
         if self._asked > 1 or time.monotonic() >= self._deadline:
             self._engine.end_now()
             if not self._engine.can_end:
-                self._waiting.extend(self._running.values())
-                self._running.clear()
+                self._abandon()
 
     def _stop(self) -> None:
         """Start nothing more, and take back what has not begun."""
@@ -173,8 +172,16 @@ class Scheduler:
 
     def _take_back(self) -> None:
         """Cancel what was submitted but has not begun."""
-        if self._engine.owned:
+        if self._engine.cancels:
             for future in list(self._running):
+                future.cancel()
+
+    def _abandon(self) -> None:
+        """Wait no longer for what runs, where it cannot be ended."""
+        running, self._running = self._running, {}
+        self._waiting.extend(running.values())
+        if self._engine.owned:
+            for future in running:
                 future.cancel()
 
     def _draw(self) -> None:

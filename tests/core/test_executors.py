@@ -89,17 +89,8 @@ def test_mpipe_may_start_its_own_processes_in_a_step(make_files, outdir):
     assert results(pipe.pipeline(make_files(4))) == [30, 50, 70, 90]
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    distributed = pytest.importorskip("distributed", reason="distributed is not installed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-    ) as cluster:
-        yield cluster
-
-
-def test_dask_by_its_address(make_files, outdir, cluster):
-    pipe = Numbers(outdir=outdir, executor=f"dask:{cluster.scheduler_address}")
+def test_dask_by_its_address(make_files, outdir, dask_cluster):
+    pipe = Numbers(outdir=outdir, executor=f"dask:{dask_cluster.scheduler_address}")
     names = make_files(6)
     pout = pipe.pipeline(names)
     assert results(pout) == [0, 2, 4, 6, 8, 10]
@@ -108,7 +99,7 @@ def test_dask_by_its_address(make_files, outdir, cluster):
     assert results(pipe.pipeline(names, overwrite=True)) == [0, 2, 4, 6, 8, 10]
 
 
-def test_control_data_reach_dask_workers_also_inline(make_files, outdir, cluster, monkeypatch):
+def test_control_data_reach_dask_workers_also_inline(make_files, outdir, dask_cluster, monkeypatch):
     """The workers of a cluster may not see the directory where the parent keeps the data."""
     from bmp_astro.core import shipping
 
@@ -119,13 +110,13 @@ def test_control_data_reach_dask_workers_also_inline(make_files, outdir, cluster
         raise OSError("no such disk here")
 
     monkeypatch.setattr(shipping, "_write", elsewhere)
-    pipe = Numbers(outdir=outdir, executor=f"dask:{cluster.scheduler_address}")
+    pipe = Numbers(outdir=outdir, executor=f"dask:{dask_cluster.scheduler_address}")
     pout = pipe.pipeline(make_files(3), table=bytearray(100_000), pre_process_list=size)
     assert results(pout) == [200_000] * 3
 
 
-def test_dask_keeps_no_limits(make_files, outdir, cluster):
-    pipe = Numbers(outdir=outdir, executor=f"dask:{cluster.scheduler_address}")
+def test_dask_keeps_no_limits(make_files, outdir, dask_cluster):
+    pipe = Numbers(outdir=outdir, executor=f"dask:{dask_cluster.scheduler_address}")
     with pytest.raises(ValueError, match="dask cannot keep timeout="):
         pipe.pipeline(make_files(1), timeout=5)
 

@@ -15,25 +15,9 @@ FOREIGN = ("ProcessPoolExecutor", "loky", "dask")
 
 
 @pytest.fixture(scope="session")
-def dask_client():
-    """A dask cluster of two worker processes on this machine."""
-    distributed = pytest.importorskip("distributed", reason="distributed is not installed")
-    import dask
-
-    with (
-        dask.config.set(
-            {
-                # A cluster on one machine would else give up workers that are being restarted.
-                "distributed.deploy.lost-worker-timeout": "1h",
-                # Two tries instead of four, each of which costs a new worker.
-                "distributed.scheduler.allowed-failures": 1,
-            }
-        ),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+def dask_client(dask_cluster):
+    """A client of the dask cluster."""
+    with dask_cluster.get_client() as client:
         yield client
 
 
