@@ -20,6 +20,8 @@ class Cost(NamedTuple):
 def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> Cost:
     """Run a program to its end; seconds, and the GB of its largest process.
 
+    Python may keep its bytecode, as that of installed packages is kept.
+
     Raises
     ------
     RuntimeError
@@ -30,7 +32,7 @@ def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> Cost:
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, **({} if env is None else env)},
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **({} if env is None else env)},
     )
     printed = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)

@@ -104,7 +104,7 @@ def read_frame(
         unit=frame.unit if unit is None else u.Unit(unit),
         header=frame.header,
         wcs=wcs_of(frame.header, frame.shape, os.path.basename(os.fspath(path))),
-        uncertainty=None if deviation is None else StdDevUncertainty(deviation),
+        uncertainty=None if deviation is None else StdDevUncertainty(deviation, copy=False),
     )
     return ccd if flags is None else with_flags(ccd, flags)
 

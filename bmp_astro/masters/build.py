@@ -15,13 +15,14 @@ from ..kernels import Combined
 from .cards import record_combination, record_master, record_unused
 from .checks import check_camera
 from .combine import as_ccd
-from .expected import NO_READ_NOISE, ReadNoise, common_variance, expected_noise, find_read_noise
+from .expected import NO_READ_NOISE, ReadNoise, add_common_variance, expected_noise, find_read_noise
 from .inputs import Input, check_inputs, open_inputs, usable
 from .noise import scatter_between
 from .quality import Limits
 from .raw import Calibration, RawFrame
 from .recipe import Recipe, factors_of
 from .report import MasterReport, level_trend
+from .source import Band, good_values, median_of
 from .stack import combine_sources
 
 KINDS = ("bias", "dark", "flat")
@@ -221,14 +222,14 @@ def _finish(kind: str, combined: Combined, raws: Sequence[RawFrame]) -> float:
     """Add what the subtracted masters contribute, and normalize a flat; return its divisor."""
     data, variance, flags = combined.data, combined.variance, combined.flags
     if variance is not None:
-        variance += common_variance(kind, raws)
+        add_common_variance(kind, raws, variance)
     for master in (raws[0].bias, raws[0].dark):
         if master is not None and master.flags is not None:
             flags |= master.flags
     if kind != "flat":
         return 1.0
-    good = data[flags == 0]
-    norm = float(np.median(good)) if good.size else 0.0
+    good = good_values(Band(data, None, flags))
+    norm = float(median_of(good)) if good.size else 0.0
     if not norm > 0:
         raise ValueError(f"the master flat has a level of {norm:g}: it cannot be normalized")
     data /= norm

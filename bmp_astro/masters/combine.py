@@ -178,7 +178,9 @@ def as_ccd(combined: Combined, header: Any, unit: u.UnitBase) -> CCDData:
     """Return what the kernel made as an image; the variance's memory becomes the uncertainty."""
     uncertainty = None
     if combined.variance is not None:
-        uncertainty = StdDevUncertainty(np.sqrt(combined.variance, out=combined.variance))
+        uncertainty = StdDevUncertainty(
+            np.sqrt(combined.variance, out=combined.variance), copy=False
+        )
     ccd = CCDData(combined.data, unit=unit, header=header, uncertainty=uncertainty)
     return with_flags(ccd, combined.flags)
 

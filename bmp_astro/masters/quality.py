@@ -112,7 +112,7 @@ def frame_stats(source: Source) -> FrameStats:
     band = sample_of(source, LEVEL_PIXELS)
     saturated = 0.0
     if band.flags is not None:
-        saturated = float(np.mean((band.flags & MaskBit.SATURATED) != 0))
+        saturated = np.count_nonzero(band.flags & np.uint8(MaskBit.SATURATED)) / band.flags.size
     values = good_values(band)
     if not values.size:
         values = band.data[np.isfinite(band.data)]

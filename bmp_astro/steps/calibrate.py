@@ -158,7 +158,8 @@ overscan_iterations, overscan_skip
         parts.append(flat_terms(frame, flat, flat_min))
     note_other_linearity(frame.header, dark, flat)
     record_light(frame.header, instrument)
-    return run(frame, *parts, unit=frame.unit if gain is None else u.electron)
+    unit = frame.unit if gain is None else u.electron
+    return run(frame, *parts, unit=unit, always_flags=True)
 
 
 def _saturation_terms(frame: CCDData, saturation: Any, instrument: Instrument) -> dict[str, Any]:
@@ -209,9 +210,9 @@ def _linear(
 def _flag_terms(
     frame: CCDData, bad_pixel_mask: Any, raw_shape: tuple[int, int], window: Section | None
 ) -> dict[str, Any]:
-    """Return the flags to begin with: those of the bad pixels, or none set."""
+    """Return the flags of the bad pixels."""
     if bad_pixel_mask is None:
-        return {"flags": np.zeros(frame.shape, np.uint8)}
+        return {}
     bad = open_bad_pixels(bad_pixel_mask, frame.shape, raw_shape)
     if bad.shape != frame.shape:
         bad = bad[window]

@@ -36,11 +36,16 @@ def remade(ccd: CCDData, **changes: Any) -> CCDData:
     return with_flags(image, changes["flags"] if "flags" in changes else flags_of(ccd))
 
 
-def run(frame: CCDData, *parts: dict[str, Any], unit: u.UnitBase | None = None) -> CCDData:
+def run(
+    frame: CCDData,
+    *parts: dict[str, Any],
+    unit: u.UnitBase | None = None,
+    always_flags: bool = False,
+) -> CCDData:
     """Return `frame` after the kernel with the terms of all parts; its uncertainty is propagated.
 
     The ``flags`` of the parts join those of the frame. Where there are none, and none are set,
-    the result has none.
+    the result has none, unless it is always to have flags.
     """
     terms: dict[str, Any] = {}
     for part in parts:
@@ -51,7 +56,7 @@ def run(frame: CCDData, *parts: dict[str, Any], unit: u.UnitBase | None = None) 
     sigma = result.variance
     if sigma is not None:
         sigma = StdDevUncertainty(np.sqrt(sigma, out=sigma), copy=False)
-    nothing = flags is None and not result.flags.any()
+    nothing = flags is None and not always_flags and not result.flags.any()
     return remade(
         frame,
         data=result.data,
@@ -82,6 +87,8 @@ def joined_flags(*planes: np.ndarray | None) -> np.ndarray | None:
     """Return the bits of all planes together; None where there is no plane at all."""
     joined = None
     for plane in planes:
-        if plane is not None:
-            joined = plane if joined is None else joined | plane
+        if joined is None:
+            joined = plane
+        elif plane is not None and plane.any():  # most planes of masters say nothing
+            joined = joined | plane
     return joined

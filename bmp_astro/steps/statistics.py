@@ -56,10 +56,10 @@ def image_statistics(
         return ccd
     flags = flags_of(ccd)
     n_good, n_negative, n_saturated = _counts(ccd.data, flags)
-    sample = _sample(ccd.data, flags, n_good)
+    sample = np.sort(_sample(ccd.data, flags, n_good))
     if sample.size:
         background, sigma = clipped_background(sample)
-        bmp_meta["median"] = float(np.median(sample)) * ccd.unit
+        bmp_meta["median"] = float(_median(sample)) * ccd.unit
         bmp_meta["background"] = background * ccd.unit
         bmp_meta["background_sigma"] = sigma * ccd.unit
         bmp_meta["negative_fraction"] = n_negative / n_good
@@ -75,12 +75,16 @@ def _counts(data: np.ndarray, flags: np.ndarray | None) -> tuple[int, int, int]:
     """
     n_good = n_negative = n_saturated = 0
     for start in range(0, len(data), _BAND):
-        band = slice(start, start + _BAND)
-        good = _is_good(data[band], None if flags is None else flags[band])
-        n_good += int(np.count_nonzero(good))
-        n_negative += int(np.count_nonzero((data[band] < 0) & good))
-        if flags is not None:
-            n_saturated += int(np.count_nonzero(flags[band] & np.uint8(MaskBit.SATURATED)))
+        rows = data[start : start + _BAND]
+        bits = None if flags is None else flags[start : start + _BAND]
+        if bits is not None and not bits.any():
+            bits = None
+        good, negative = _is_good(rows, bits), rows < 0
+        found = int(np.count_nonzero(good))
+        n_good += found
+        n_negative += int(np.count_nonzero(negative if found == rows.size else negative & good))
+        if bits is not None:
+            n_saturated += int(np.count_nonzero(bits & np.uint8(MaskBit.SATURATED)))
     return n_good, n_negative, n_saturated
 
 
@@ -104,9 +108,9 @@ def clipped_background(pixels: np.ndarray) -> tuple[float, float]:
         The center of each pass is the median, and its sigma is by the median absolute deviation,
         which many stars disturb least.
     """
-    kept = np.sort(np.asarray(pixels, dtype=float))
+    kept = np.sort(pixels).astype(float)
     while True:
-        center = float(np.median(kept))
+        center = float(_median(kept))
         sigma = _MAD_TO_SIGMA * float(np.median(np.abs(kept - center)))
         sigma = sigma if sigma > 0 else float(np.std(kept))  # more than half are one integer
         first = np.searchsorted(kept, center - _CLIP * sigma, side="left")
@@ -114,6 +118,12 @@ def clipped_background(pixels: np.ndarray) -> tuple[float, float]:
         if last - first == kept.size:
             return center, float(np.std(kept))
         kept = kept[first:last]
+
+
+def _median(ordered: np.ndarray) -> np.floating:
+    """Return the median of values in their order."""
+    middle = len(ordered) // 2
+    return np.mean(ordered[(len(ordered) - 1) // 2 : middle + 1])
 
 
 def _sample(data: np.ndarray, flags: np.ndarray | None, n_good: int) -> np.ndarray:
