@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import bmp_astro
-from bmp_astro.cli import _parser
+from bmp_astro.cli import command_parser
 
 DOCS = Path(__file__).parent
 PAGES = [*sorted(DOCS.glob("*.rst")), DOCS.parent / "README.rst"]
@@ -24,7 +24,7 @@ def test_commands_are_understood(page, capsys):
     for command in commands(page):
         arguments = shlex.split(command)[1:]
         if arguments != ["--version"]:
-            assert callable(_parser().parse_args(arguments).run), command
+            assert callable(command_parser().parse_args(arguments).run), command
 
 
 def test_every_public_name_is_on_the_api_page():

@@ -1,0 +1,41 @@
+"""``combine``: one frame out of several."""
+
+import argparse
+from typing import Any
+
+from .options import DONE, add_command, size
+
+
+def add_combine(commands: Any) -> None:
+    """Frames in, one frame out."""
+    parser = add_command(commands, "combine", "combine frames into one", _combine)
+    add = parser.add_argument
+    add("frames", metavar="FILE", nargs="+")
+    add("-o", "--output", metavar="MASTER", required=True, help="the file to write")
+    add("--method", default="mean", choices=("mean", "median", "sum"), help="(%(default)s)")
+    add("--clip", choices=("minmax", "sigma", "noise"), help="reject values (default: none)")
+    add("--n-low", type=int, default=0, help="minmax: lowest values to drop (%(default)s)")
+    add("--n-high", type=int, default=0, help="minmax: highest values to drop (%(default)s)")
+    add("--sigma-low", type=float, default=3.0, metavar="S", help="(%(default)s)")
+    add("--sigma-high", type=float, default=3.0, metavar="S", help="(%(default)s)")
+    add("--gain", type=float, metavar="G", help="electron/adu")
+    add("--read-noise", type=float, metavar="R", help="electron")
+    add("--scale", choices=("median", "mean"), help="bring the frames to one level first")
+    add("--mem-limit", type=size, metavar="SIZE", help="memory to use, such as 500M")
+    add("--overwrite", action="store_true", help="replace an existing file")
+
+
+def _combine(options: argparse.Namespace) -> int:
+    import astropy.units as u
+
+    from ..fits import write_frame
+    from ..masters import combine
+
+    gain = None if options.gain is None else options.gain * u.electron / u.adu
+    noise = None if options.read_noise is None else options.read_noise * u.electron
+    names = ("method", "clip", "n_low", "n_high", "sigma_low", "sigma_high", "scale", "mem_limit")
+    keywords = {name: getattr(options, name) for name in names}
+    master = combine(options.frames, gain=gain, read_noise=noise, **keywords)
+    write_frame(master, options.output, overwrite=options.overwrite, checksum=True)
+    print(f"{len(options.frames)} frames combined into {options.output}")
+    return DONE

@@ -1,0 +1,87 @@
+"""What the commands share: their options, the exit statuses, and how a table is printed."""
+
+import argparse
+from typing import Any
+
+DONE, NOTHING_DONE = 0, 2
+
+
+def add_command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    """A command that ``run`` carries out."""
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_camera(parser: argparse.ArgumentParser) -> None:
+    """Which camera it is."""
+    parser.add_argument(
+        "--instrument",
+        metavar="NAME",
+        help="the camera: a built-in name or a TOML file (default: chosen by each header)",
+    )
+
+
+def add_raw_command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    """A command on raw frames."""
+    parser = add_command(commands, name, text, run)
+    parser.add_argument("raw", metavar="RAW", nargs="+", help="directories and raw frames")
+    add_camera(parser)
+    return parser
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """How masters are chosen: the same for the plan and for what is made by it."""
+    add = parser.add_argument
+    add("--masters", metavar="PATH", nargs="+", help="existing masters, or directories of them")
+    add(
+        "--set",
+        metavar="KIND=FILE",
+        action="append",
+        default=[],
+        type=_assignment,
+        help="a master that all lights are to use, such as dark=dark.fits",
+    )
+    add(
+        "--require",
+        metavar="KINDS",
+        default="bias,flat",
+        help="masters without which a light is not reduced, with commas (%(default)s)",
+    )
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    """KIND=FILE as a pair."""
+    kind, sign, path = text.partition("=")
+    if kind not in ("bias", "dark", "flat") or not sign or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not bias=FILE, dark=FILE or flat=FILE")
+    return kind, path
+
+
+def choice(options: argparse.Namespace) -> dict[str, Any]:
+    """What `add_choice` and `add_camera` asked, as keywords of the night and its plan."""
+    return {
+        "instrument": options.instrument,
+        "masters": options.masters,
+        "use": dict(options.set),
+        "require": [kind for kind in options.require.split(",") if kind],
+    }
+
+
+def size(text: str) -> int:
+    """A size such as 500M or 4G in bytes."""
+    units = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+    number = text.upper().removesuffix("B").removesuffix("I")
+    factor = units.get(number[-1:], 1)
+    try:
+        found = int(float(number.rstrip("KMGT")) * factor)
+    except ValueError:
+        found = 0
+    if found <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500M or 4G")
+    return found
+
+
+def print_table(table: Any) -> None:
+    """Print a table whole, however wide the terminal is."""
+    print("\n".join(table.pformat(max_lines=-1, max_width=-1, align="<")))

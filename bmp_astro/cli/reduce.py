@@ -1,0 +1,128 @@
+"""``reduce`` and ``demo``: a night, and what became of it."""
+
+import argparse
+from typing import Any
+
+from .options import DONE, add_choice, add_command, add_raw_command, choice, print_table, size
+
+
+def add_reduce(commands: Any) -> None:
+    """A night."""
+    parser = add_raw_command(commands, "reduce", "reduce a night", _reduce)
+    add = parser.add_argument
+    add("--outdir", metavar="OUT", required=True, help="where the products go")
+    add_choice(parser)
+    add("--plan", metavar="FILE", help="a plan.ecsv to follow, edited or not")
+    add(
+        "--executor",
+        default="auto",
+        help="auto, process, thread, serial or dask:ADDRESS (%(default)s)",
+    )
+    add("--num-processes", type=int, metavar="N", help="at most so many at a time")
+    add("--mem-available", type=size, metavar="SIZE", help="memory to use, such as 4G")
+    add("--no-resume", action="store_true", help="do not build on an earlier run")
+    add("--overwrite", action="store_true", help="make every product again")
+    add("--compress", action="store_true", help="write lights Rice-compressed, as .fits.fz")
+    _add_progress(parser)
+
+
+def _add_progress(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="a progress bar (default: on a terminal)",
+    )
+
+
+def add_report(commands: Any) -> None:
+    """The page of a night that was reduced."""
+    parser = add_command(commands, "report", "make the page of a reduced night again", _report)
+    parser.add_argument("outdir", metavar="OUT", help="the directory of a reduced night")
+
+
+def add_demo(commands: Any) -> None:
+    """A night for everybody."""
+    parser = add_command(commands, "demo", "simulate a small night and reduce it", _demo)
+    parser.add_argument("raw", metavar="RAW", nargs="?", help="reduce these raw frames instead")
+    parser.add_argument("--outdir", metavar="OUT", default="bmp_astro_demo", help="(%(default)s)")
+
+
+def _reduce(options: argparse.Namespace) -> int:
+    from ..night import reduce_night
+
+    table = reduce_night(
+        options.raw,
+        options.outdir,
+        **choice(options),
+        plan=options.plan,
+        executor=options.executor,
+        num_processes=options.num_processes,
+        mem_available=options.mem_available,
+        resume=not options.no_resume,
+        overwrite=options.overwrite,
+        progress=options.progress,
+        compress=options.compress,
+    )
+    return _show(table, options.outdir)
+
+
+def _show(table: Any, outdir: str) -> int:
+    """Print the summary of a night and where everything lies; the exit status it deserves."""
+    from ..night import attention, exit_status, summary
+
+    print_table(summary(table))
+    for row in attention(table):
+        print(f"{row['status']}: {row['in_name']}: {row['why']}")
+    print(f"\nproducts, night.ecsv, plan.ecsv and bmp_astro.log are in {outdir}")
+    _write_page(outdir)
+    return exit_status(table)
+
+
+def _write_page(outdir: str) -> None:
+    from ..report import write_report
+
+    try:
+        page = write_report(outdir)
+    except ImportError as error:
+        print(f"no report.html: {error}")
+    else:
+        print(f"the page is {page}")
+
+
+def _report(options: argparse.Namespace) -> int:
+    from ..report import write_report
+
+    print(f"the page is {write_report(options.outdir)}")
+    return DONE
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from ..night import reduce_night
+
+    outdir = Path(options.outdir)
+    raw = _simulated(outdir / "raw") if options.raw is None else options.raw
+    reduced = outdir / "reduced"
+    table = reduce_night(raw, reduced, overwrite=True)
+    _show(table, str(reduced))
+    return DONE
+
+
+def _simulated(raw: Any) -> Any:
+    """Simulate the demo's raw night, unless an earlier demo did."""
+    import shutil
+
+    from ..simulate import simulate_night
+
+    if raw.exists():
+        print(f"the simulated night in {raw} is used again")
+        return raw
+    unfinished = raw.with_name("raw.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    night = simulate_night(unfinished)
+    unfinished.rename(raw)
+    print(f"a night was simulated in {raw}; {len(night.bad_files)} files are bad on purpose:")
+    for path, problem in night.bad_files.items():
+        print(f"  {path.name}: {problem}")
+    return raw
