@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 DONE, NOTHING_DONE = 0, 2
+MASK = "mask"  # given as a master is, but a mask of bad pixels
 
 
 def add_command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
@@ -40,7 +41,8 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         type=_assignment,
-        help="a master that all lights are to use, such as dark=dark.fits",
+        help="a master that all lights are to use, such as dark=dark.fits; mask=FILE is a mask of "
+        "bad pixels, which joins those that are found",
     )
     add(
         "--require",
@@ -53,8 +55,10 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 def _assignment(text: str) -> tuple[str, str]:
     """KIND=FILE as a pair."""
     kind, sign, path = text.partition("=")
-    if kind not in ("bias", "dark", "flat") or not sign or not path:
-        raise argparse.ArgumentTypeError(f"{text!r} is not bias=FILE, dark=FILE or flat=FILE")
+    if kind not in ("bias", "dark", "flat", MASK) or not sign or not path:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not bias=FILE, dark=FILE, flat=FILE or mask=FILE"
+        )
     return kind, path
 
 
@@ -63,7 +67,7 @@ def choice(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "instrument": options.instrument,
         "masters": options.masters,
-        "use": dict(options.set),
+        "use": {kind: path for kind, path in options.set if kind != MASK},
         "require": [kind for kind in options.require.split(",") if kind],
     }
 

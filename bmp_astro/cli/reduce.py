@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from .options import DONE, add_choice, add_command, add_raw_command, choice, print_table, size
+from .options import DONE, MASK, add_choice, add_command, add_raw_command, choice, print_table, size
 
 
 def add_reduce(commands: Any) -> None:
@@ -22,6 +22,7 @@ def add_reduce(commands: Any) -> None:
     add("--mem-available", type=size, metavar="SIZE", help="memory to use, such as 4G")
     add("--no-resume", action="store_true", help="do not build on an earlier run")
     add("--overwrite", action="store_true", help="make every product again")
+    add("--no-defects", action="store_true", help="do not look for hot, dead and unstable pixels")
     add("--compress", action="store_true", help="write lights Rice-compressed, as .fits.fz")
     _add_progress(parser)
 
@@ -62,6 +63,8 @@ def _reduce(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         progress=options.progress,
         compress=options.compress,
+        find_defects=not options.no_defects,
+        bad_pixel_mask=dict(options.set).get(MASK),
     )
     return _show(table, options.outdir)
 

@@ -15,6 +15,7 @@ from ..kernels import Combined
 from .cards import record_combination, record_master, record_unused
 from .checks import check_camera
 from .combine import as_ccd
+from .defects import mark_defects
 from .expected import NO_READ_NOISE, ReadNoise, add_common_variance, expected_noise, find_read_noise
 from .inputs import Input, check_inputs, open_inputs, usable
 from .noise import scatter_between
@@ -56,6 +57,7 @@ def build_master(
     overscan_skip: int | tuple[int, int] = 0,
     trim_section: Any = None,
     linearity: Any = None,
+    find_defects: bool = True,
     mem_limit: float | None = None,
     num_threads: int | None = None,
 ) -> tuple[CCDData, MasterReport]:
@@ -101,6 +103,10 @@ overscan_iterations, overscan_skip
         As the header says if None.
     linearity : sequence of float, table or path-like, optional
         Of darks and flats, as in `bmp_astro.steps.correct_linearity`; not corrected if None.
+    find_defects : bool
+        Mask the pixels that the frames show to be bad, by the limits in `gates`: hot ones of darks
+        and dead ones of flats as `~bmp_astro.fits.MaskBit.BAD_PIXEL`, those that jump from frame to
+        frame of bias and dark as ``UNSTABLE``.
     mem_limit : float, optional
         Bytes; a quarter of the available memory if None.
     num_threads : int, optional
@@ -169,6 +175,9 @@ overscan_iterations, overscan_skip
         record_unused(header, inputs)
         report = _report(kind, inputs, noise, combined, limits)
         check_camera(report, used, noise, limits)
+    if find_defects:
+        report.bad_pixels = mark_defects(kind, combined, len(used), recipe, limits)
+        report.alarms += _defects_alarm(report, combined.data.size, limits)
     norm = _finish(kind, combined, [one.raw for one in used])
     record_master(header, report, [one.raw for one in used], noise, norm)
     unit = u.dimensionless_unscaled if kind == "flat" else used[0].raw.source.unit
@@ -292,3 +301,13 @@ def _drift_alarm(report: MasterReport, read_noise: float | None, limits: Limits)
     if abs(drift) <= limit or report.level_scatter <= _NOTICEABLE * read_noise:
         return []
     return [f"the level drifts by {drift:+.1f} adu/hour (limit {limit:.1f})"]
+
+
+def _defects_alarm(report: MasterReport, pixels: int, limits: Limits) -> list[str]:
+    """Return an alarm for each kind of bad pixels of which there are very many."""
+    return [
+        f"{100 * count / pixels:.1f} % of the pixels are {name} "
+        f"(limit {100 * limits.max_bad_pixels:g} %)"
+        for name, count in report.bad_pixels.items()
+        if count > limits.max_bad_pixels * pixels
+    ]

@@ -216,6 +216,9 @@ def _record_facts(header: fits.Header, report: MasterReport, raws: Sequence[RawF
     if all(temperature is not None for temperature in temperatures):
         mean = float(np.mean([temperature.value for temperature in temperatures]))
         set_card(header, "CCD-TEMP", mean, "[deg_C] mean of the inputs")
+    for name, count in report.bad_pixels.items():
+        card = {"hot": "NHOT", "dead": "NDEAD", "unstable": "NUNSTABL"}[name]
+        set_card(header, card, count, f"{name} pixels, masked")
     wheel = raws[0].fact("filter")
     if report.kind == "flat" and wheel is not None:
         set_card(header, "FILTER", wheel, "filter")

@@ -46,6 +46,16 @@ class Limits:
         is unknown, adu.
     max_rejected : float
         An alarm when a larger fraction of the values was rejected.
+    hot_sigma : float
+        A pixel of a dark is hot when it is above the median of its surroundings by more than so
+        many times the scatter of the dark.
+    dead_fraction : float
+        A pixel of a flat is dead when it is below this fraction of the median of its surroundings.
+    max_unstable : float
+        A pixel of bias or dark frames is unstable when a larger fraction of its values was
+        rejected, three at least.
+    max_bad_pixels : float
+        An alarm when a larger fraction of the pixels is hot, dead or unstable.
     max_drift : float, optional
         An alarm when the level of bias or dark frames drifts faster, adu/hour, if it scatters by a
         fifth of the read noise at least.  By default the read noise an hour.
@@ -63,6 +73,10 @@ class Limits:
     max_flat_level: float = 0.9
     min_flat_electrons: float = 50.0
     max_rejected: float = 0.03
+    hot_sigma: float = 10.0
+    dead_fraction: float = 0.5
+    max_unstable: float = 0.25
+    max_bad_pixels: float = 0.05
     max_drift: float | None = None
     max_gain_error: float = 0.1
     max_read_noise_error: float = 0.2

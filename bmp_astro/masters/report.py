@@ -37,6 +37,8 @@ class MasterReport:
         "given", "header", "measured" or "".
     rejected : float
         Fraction of the values that were rejected.
+    bad_pixels : dict of str to int
+        How many pixels are masked as "hot", "dead", "unstable".
     gain_measured, gain_uncertainty : float or None
         Of flats: what their noise tells, electron/adu.
     dark_current : float or None
@@ -53,6 +55,7 @@ class MasterReport:
     read_noise: float | None = None
     read_noise_source: str = ""
     rejected: float = 0.0
+    bad_pixels: dict[str, int] = field(default_factory=dict)
     gain_measured: float | None = None
     gain_uncertainty: float | None = None
     dark_current: float | None = None
@@ -76,6 +79,7 @@ class MasterReport:
             "read_noise": self.read_noise,
             "read_noise_source": self.read_noise_source,
             "rejected_fraction": self.rejected,
+            **{f"n_{name}": count for name, count in self.bad_pixels.items()},
             "gain_measured": self.gain_measured,
             "gain_uncertainty": self.gain_uncertainty,
             "dark_current": self.dark_current,

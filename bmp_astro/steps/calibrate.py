@@ -18,9 +18,10 @@ from .gain import gain_terms
 from .image import remade, run
 from .linearity import correct_linearity, note_other_linearity
 from .mask import known_saturation
-from .master import Master, open_bad_pixels, open_master
+from .master import Master, mask_names, open_bad_pixels, open_master
 from .overscan import OverscanLevel, frame_level
 from .provenance import (
+    record_bad_pixels,
     record_light,
     record_overscan,
     record_read_noise,
@@ -214,6 +215,7 @@ def _flag_terms(
     if bad_pixel_mask is None:
         return {}
     bad = open_bad_pixels(bad_pixel_mask, frame.shape, raw_shape)
+    record_bad_pixels(frame.header, *mask_names(bad_pixel_mask))
     if bad.shape != frame.shape:
         bad = bad[window]
     return {"flags": bad * np.uint8(MaskBit.BAD_PIXEL)}

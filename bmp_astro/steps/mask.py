@@ -11,8 +11,8 @@ from astropy.nddata import CCDData
 from ..fits import MaskBit, flags_of
 from .facts import find_saturation, required
 from .image import joined_flags, remade
-from .master import open_bad_pixels
-from .provenance import record_saturation, why_not_raw
+from .master import mask_names, open_bad_pixels
+from .provenance import record_bad_pixels, record_saturation, why_not_raw
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,8 @@ def mask_bad_pixels(
     Returns
     -------
     `~astropy.nddata.CCDData`
-        The frame with `MaskBit.BAD_PIXEL` set.
+        The frame with `MaskBit.BAD_PIXEL` set; ``MMASK`` and ``MMASKSUM`` in its header name the
+        mask.
 
     Raises
     ------
@@ -103,7 +104,9 @@ def mask_bad_pixels(
     """
     bad = open_bad_pixels(bad_pixel_mask, ccd.shape)
     bits = bad * np.uint8(MaskBit.BAD_PIXEL)
-    return remade(ccd, flags=joined_flags(flags_of(ccd), bits))
+    frame = remade(ccd, flags=joined_flags(flags_of(ccd), bits))
+    record_bad_pixels(frame.header, *mask_names(bad_pixel_mask))
+    return frame
 
 
 def known_saturation(ccd: CCDData, saturation: Any, instrument: Any) -> Any:

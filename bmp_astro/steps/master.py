@@ -86,13 +86,25 @@ def open_master(master: Any, kind: str, ccd: CCDData) -> Master:
 
 def open_bad_pixels(bad_pixel_mask: Any, *shapes: tuple[int, int]) -> np.ndarray:
     """Return where pixels are bad, bool; the shape must be one of ``shapes``."""
-    if bad_pixel_mask is None:
-        raise ValueError("there is no bad pixel mask: give bad_pixel_mask=, a path or an array")
-    is_array = isinstance(bad_pixel_mask, np.ndarray)
-    mask = bad_pixel_mask if is_array else _opened(bad_pixel_mask).ccd.data
+    mask = _mask(bad_pixel_mask).ccd.data
     if mask.shape not in shapes:
         _check_shape(mask.shape, shapes[0], "bad pixel mask")
     return mask != 0
+
+
+def mask_names(bad_pixel_mask: Any) -> tuple[str, str]:
+    """Return the name of a bad pixel mask, and its `data_sum`."""
+    mask = _mask(bad_pixel_mask)
+    return mask.name, mask.checksum
+
+
+def _mask(bad_pixel_mask: Any) -> Master:
+    """Return a bad pixel mask, be it a file, an image or an array."""
+    if bad_pixel_mask is None:
+        raise ValueError("there is no bad pixel mask: give bad_pixel_mask=, a path or an array")
+    if isinstance(bad_pixel_mask, np.ndarray):
+        bad_pixel_mask = CCDData(bad_pixel_mask, unit=u.dimensionless_unscaled)
+    return _opened(bad_pixel_mask)
 
 
 class _Cache:

@@ -111,6 +111,13 @@ def record_flat(header: fits.Header, master: Master) -> None:
     add_history(header, f"divided by flat: {master.name}")
 
 
+def record_bad_pixels(header: fits.Header, name: str, checksum: str) -> None:
+    """Write by which mask of bad pixels the frame is masked."""
+    set_card(header, "MMASK", name, "mask of bad pixels")
+    set_card(header, "MMASKSUM", checksum, "DATASUM of the mask of bad pixels")
+    add_history(header, f"bad pixels masked: {name}")
+
+
 def record_light(header: fits.Header, instrument: Instrument) -> None:
     """Give a light frame the common name of its type."""
     if instrument.frame_type_of(header) == "light":

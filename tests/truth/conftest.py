@@ -54,7 +54,7 @@ class Night:
             ccd = self.raw(kind, FLAT_ELECTRONS if kind == "flat" else 0.0)
             paths.append(self.folder / f"{name}-{number}.fits")
             fits.writeto(paths[-1], ccd.data, ccd.header)
-        ccd, _ = build_master(kind, paths, **masters)
+        ccd, _ = build_master(kind, paths, find_defects=False, **masters)
         return write_frame(ccd, self.folder / f"{name}.fits", checksum=True)
 
     def masters(self, *, same_bias=True):
