@@ -12,7 +12,8 @@ from typing import Any
 
 from ..fits import open_frame
 from ..steps.dark import SAME_EXPOSURE
-from .quality import FrameStats, InputRow, Limits, check_bias, check_flat, frame_stats
+from .alike import check_alike
+from .quality import FrameStats, InputRow, Limits, check_flat, frame_stats
 from .raw import Calibration, RawFrame, raw_frame
 from .stack import threads_for
 
@@ -141,16 +142,8 @@ def check_inputs(
     ValueError
         Too few are left.
     """
-    candidates = usable(inputs)
-    if kind == "bias":
-        check_bias(
-            [one.row for one in candidates],
-            [one.stats for one in candidates],
-            limits,
-            read_noise,
-        )
     if kind == "flat":
-        for one in candidates:
+        for one in usable(inputs):
             check_flat(
                 one.row,
                 one.stats,
@@ -159,6 +152,15 @@ def check_inputs(
                 pedestal=one.raw.pedestal,
                 saturation=one.raw.saturation,
             )
+    candidates = usable(inputs)
+    check_alike(
+        kind,
+        [one.row for one in candidates],
+        [one.stats for one in candidates],
+        limits,
+        read_noise,
+        [one.raw.fact("date_obs") for one in candidates],
+    )
     for one in inputs:
         if not one.row.used:
             logger.warning(

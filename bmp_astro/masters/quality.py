@@ -1,6 +1,5 @@
 """Which raw frames may go into a master, and why the others may not."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,12 +11,6 @@ from .stack import LEVEL_PIXELS
 
 _PATCHES = 4
 _STATS_PIXELS = 2**18
-_FEWEST_TO_COMPARE = 3
-_PATTERN_FLOOR = 3.0
-_PATTERN_USUAL = 3.0
-_LEVEL_FLOOR = 10.0
-_LEVEL_READ_NOISES = 5.0
-_LEVEL_DEVIATIONS = 10.0
 
 
 @dataclass(frozen=True)
@@ -31,12 +24,18 @@ class Limits:
     few_frames : int
         Fewer usable frames make an alarm.
     max_pattern : float, optional
-        A bias frame is refused when the levels of its patches, compared with the other frames,
-        differ by more than this, adu: light leaks.  By default the largest of 3, the read noise and
-        three times what is usual among these frames.
+        A bias or dark frame is refused when the levels of its patches, compared with the other
+        frames, differ by more than this, adu: light leaks.  By default the largest of 3 and the
+        read noise, of darks of 10, three times the read noise and a fifth of their level, and of
+        three times what is usual among these frames.  Where that counts, frames beyond the others
+        get an alarm.
+    max_flat_pattern : float, optional
+        The same of flats scaled to one level, as a fraction of it.  By default the larger of 0.05
+        and three times what is usual.
     max_level_offset : float, optional
-        A bias frame is refused when its level is farther from the median of the others', adu.  By
-        default the largest of 10, five times the read noise and ten times the usual scatter.
+        A bias or dark frame is refused when its level is farther from the median of the others',
+        adu.  By default the largest of 10, five times the read noise, of darks half their level,
+        and ten times the usual scatter.
     max_saturated : float
         A flat is refused when a larger fraction of its pixels is saturated.
     max_flat_level : float
@@ -68,6 +67,7 @@ class Limits:
     min_frames: int = 1
     few_frames: int = 3
     max_pattern: float | None = None
+    max_flat_pattern: float | None = None
     max_level_offset: float | None = None
     max_saturated: float = 0.05
     max_flat_level: float = 0.9
@@ -148,64 +148,6 @@ def frame_stats(source: Source) -> FrameStats:
         np.array(patches, dtype=float),
         saturated,
     )
-
-
-def check_bias(
-    rows: Sequence[InputRow],
-    stats: Sequence[FrameStats],
-    limits: Limits,
-    read_noise: float | None,
-) -> None:
-    """Refuse bias frames with light in them, or far from the level of the others.
-
-    Two frames cannot tell which of them is wrong: then both get an alarm.
-
-    Parameters
-    ----------
-    rows : sequence of `InputRow`
-        Changed in place.
-    stats : sequence of `FrameStats`
-        Of the same frames.
-    limits : `Limits`
-        What is accepted.
-    read_noise : float or None
-        adu.
-    """
-    if len(rows) < 2:
-        return
-    noise = 0.0 if read_noise is None else read_noise
-    # A level that drifts, and a pattern that all frames share, are no fault of one frame.
-    patches = np.array([one.patches - one.median for one in stats])
-    departure = patches - np.median(patches, axis=0)
-    pattern = np.ptp(departure.reshape(len(rows), -1), axis=1)
-    can_tell = len(rows) >= _FEWEST_TO_COMPARE
-    max_pattern = limits.max_pattern
-    if max_pattern is None:
-        usual = _PATTERN_USUAL * float(np.median(pattern)) if can_tell else 0.0
-        max_pattern = max(_PATTERN_FLOOR, noise, usual)
-    levels = np.array([one.level for one in stats])
-    offset = levels - np.median(levels)
-    max_offset = limits.max_level_offset
-    if max_offset is None:
-        scatter = 1.4826 * float(np.median(np.abs(offset))) if can_tell else 0.0
-        max_offset = max(_LEVEL_FLOOR, _LEVEL_READ_NOISES * noise, _LEVEL_DEVIATIONS * scatter)
-    for row, found, away in zip(rows, pattern, offset, strict=True):
-        reasons = []
-        if found > max_pattern:
-            reasons.append(
-                f"light leak: compared with the other frames its level varies by {found:.1f} adu "
-                f"over the frame (limit {max_pattern:.1f})"
-            )
-        if abs(away) > max_offset:
-            reasons.append(
-                f"its level is {away:+.1f} adu away from that of the other frames "
-                f"(limit {max_offset:.1f})"
-            )
-        if can_tell:
-            for reason in reasons:
-                row.refuse(reason)
-        else:
-            row.alarms += [f"{reason}; two frames cannot tell which is wrong" for reason in reasons]
 
 
 def check_flat(
