@@ -109,7 +109,8 @@ def temporary_beside(final: str) -> str:
     """Return a new name in the same directory, hidden, with the same suffixes."""
     directory, name = os.path.split(final)
     stem, suffix = split_suffix(name)
-    return os.path.join(directory, f".{stem[:100]}.{secrets.token_hex(6)}.bmptmp{suffix}")
+    # Short enough for a file system's 255 bytes, also when its writer adds to it in turn.
+    return os.path.join(directory, f".{stem[:40]}.{secrets.token_hex(6)}.bmptmp{suffix}")
 
 
 def is_temporary(name: str | os.PathLike[str]) -> bool:

@@ -4,6 +4,7 @@ import functools
 import importlib.metadata
 import logging
 import os
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,13 +63,25 @@ class Keeper:
         if settings.resume and path is not None and self._provenance is not None:
             self._resumption = Resumption(path, self._provenance)
         self._journal = None if path is None else Journal(path)
+        self._unwritten: deque[dict[str, Any]] = deque()
 
     def __enter__(self) -> "Keeper":
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._journal is not None:
-            self._journal.close()
+        if self._journal is None:
+            return
+        self._write_down(self._journal)
+        if self._unwritten:
+            names = ", ".join(record["in_name"] for record in self._unwritten)
+            logger.error(
+                "the journal %s lacks %d rows, as the disk took no more; a run that resumes makes "
+                "these again: %s",
+                self._journal.path,
+                len(self._unwritten),
+                names,
+            )
+        self._journal.close()
 
     def known(self, in_name: Any, foretold: str | None) -> Outcome | None:
         """Return the outcome of an input that need not be run."""
@@ -82,13 +95,21 @@ class Keeper:
         return None
 
     def keep(self, outcome: Outcome) -> None:
-        """Append an outcome to the journal."""
+        """Append an outcome to the journal; one that a full disk does not take waits for room."""
         if self._journal is None or outcome.status == "not_run":
             return
+        self._unwritten.append(journal_record(outcome, self._provenance))
+        self._write_down(self._journal)
+
+    def _write_down(self, journal: Journal) -> None:
+        """Append what is not in the journal yet, in its order."""
         try:
-            self._journal.append(journal_record(outcome, self._provenance))
+            while self._unwritten:
+                journal.append(self._unwritten[0])
+                self._unwritten.popleft()
         except OSError as error:
-            logger.error("%s cannot be entered in the journal: %s", outcome.in_name, error)
+            if len(self._unwritten) == 1:  # said once, not for each that waits behind it
+                logger.warning("rows wait for room in the journal %s: %s", journal.path, error)
 
 
 class Provenance:

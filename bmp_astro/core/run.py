@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+from .admission import Task
 from .context import capturing_logs, current_task
 from .control import overridden_methods, report_unknown
 from .executors import Engine, choose_engine
@@ -21,7 +22,7 @@ from .naming import Foreteller, NameBook
 from .outcome import Outcome, PipelineError, PipelineInterrupted, failure_message
 from .progress import Progress
 from .resume import Keeper
-from .scheduler import Policy, Scheduler, Task
+from .scheduler import Policy, Scheduler
 from .settings import Settings
 from .shipping import Shipped, inline, ship
 from .signals import OrderlyStop
@@ -136,7 +137,7 @@ class Run:
                     self._first_error = task.error
                 yield task, outcome
             self.interrupted = scheduler.interrupted
-            yield from self._not_run()
+            yield from self._not_run(scheduler)
 
     def _take_outdir(self, stack: ExitStack) -> None:
         """Lock the output directory, and sweep what dead runs left in it."""
@@ -149,15 +150,12 @@ class Run:
             sweep(outdir)
             stack.callback(sweep, outdir)  # what workers that died left
 
-    def _not_run(self) -> Iterator[tuple[Task, Outcome]]:
+    def _not_run(self, scheduler: Scheduler) -> Iterator[tuple[Task, Outcome]]:
         """Yield the inputs that were never drawn, where there is an end to them."""
         if self.n_inputs is not None:
             for task in self._tasks_left:
                 known = task.outcome
-                yield (
-                    task,
-                    Outcome(in_name=task.in_name, status="not_run") if (known is None) else known,
-                )
+                yield task, scheduler.not_run(task) if known is None else known
 
     def _parts(self) -> list[Any]:
         """Return what may come from modules that a worker cannot import."""

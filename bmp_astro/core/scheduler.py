@@ -1,57 +1,24 @@
 """Which task may start now, which is tried again, and one outcome for each."""
 
+import logging
 import queue
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from .admission import Task, next_to_start
 from .executors import Engine
 from .outcome import Outcome
 from .reports import blamed_on_worker, is_broken, to_outcome, was_killed
 from .task import Report
 
+logger = logging.getLogger(__name__)
+
 _BRAKE_INTERVAL = 0.5
 _FAILED_STARTS = 3
-
-
-@dataclass(eq=False)
-class Task:
-    """One input on its way.
-
-    Parameters
-    ----------
-    index : int
-        Its place among the inputs.
-    in_name : any
-        The input.
-    size : float
-        Bytes that it is thought to need.
-    outcome : Outcome or None
-        What is known without running it.
-    alone : bool
-        Nothing else may run beside it: it is suspected of ending workers.
-    attempts : int
-        How often it was started, apart from what was not its fault.
-    passed_by : int
-        How many later tasks were started before it.
-    generation : int
-        Which making of the executor it was given to.
-    error : bytes or None
-        The exception that it failed with, pickled.
-    """
-
-    index: int
-    in_name: Any
-    size: float = 0.0
-    outcome: Outcome | None = None
-    alone: bool = False
-    attempts: int = 0
-    passed_by: int = 0
-    generation: int = 0
-    error: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -118,6 +85,8 @@ class Scheduler:
         self._broke = False
         self._culprits = 0
         self._some_worked = False
+        self._unwritable = 0
+        self._reason = ""
 
     @property
     def interrupted(self) -> bool:
@@ -151,7 +120,11 @@ class Scheduler:
             elif self._stopping or (self._drawn_out and not self._waiting):
                 break
         for task in self._waiting:
-            yield task, Outcome(in_name=task.in_name, status="not_run")
+            yield task, self.not_run(task)
+
+    def not_run(self, task: Task) -> Outcome:
+        """Return the outcome of a task that is not begun any more."""
+        return Outcome(in_name=task.in_name, status="not_run", message=self._reason)
 
     def _obey(self) -> None:
         """Do what `request_stop` asked for."""
@@ -201,7 +174,9 @@ class Scheduler:
         self._braked = False
         while not self._stopping and len(self._running) < self._engine.window:
             self._draw()
-            task = self._next()
+            task = next_to_start(
+                self._waiting, self._running.values(), self._engine.budget, 2 * self._engine.window
+            )
             if task is None:
                 return
             if self._running and self._short_of_memory():
@@ -214,30 +189,6 @@ class Scheduler:
         """Tell whether the machine is so short of memory that what runs should end first."""
         short = self._policy.memory_is_short
         return short is not None and short()
-
-    def _next(self) -> Task | None:
-        """Return the first waiting task that fits, unless a larger one has waited too long."""
-        if not self._waiting or any(task.alone for task in self._running.values()):
-            return None
-        for task in self._waiting:
-            if self._fits(task):
-                head = self._waiting[0]
-                head.passed_by += task is not head
-                return task
-            if task.alone or task.passed_by >= 2 * self._engine.window:
-                return None
-        return None
-
-    def _fits(self, task: Task) -> bool:
-        """Tell whether a task may run beside those that run; alone, any may."""
-        if not self._running:
-            return True
-        if task.alone:
-            return False
-        budget = self._engine.budget
-        if budget is None:
-            return True
-        return sum(other.size for other in self._running.values()) + task.size <= budget
 
     def _start(self, task: Task) -> None:
         """Hand a task to the engine."""
@@ -271,7 +222,7 @@ class Scheduler:
         try:
             report = future.result()
         except CancelledError:
-            return task, Outcome(in_name=task.in_name, status="not_run")
+            return task, self.not_run(task)
         except BaseException as error:
             return self._lost(task, error)
         return self._reported(task, report)
@@ -292,6 +243,7 @@ class Scheduler:
         if report.fatal:
             self._stop()
         self._note_failure(outcome)
+        self._note_disk(report)
         return task, outcome
 
     def _lost(self, task: Task, error: BaseException) -> tuple[Task, Outcome] | None:
@@ -345,6 +297,24 @@ class Scheduler:
     def _note_failure(self, outcome: Outcome) -> None:
         """Start nothing more after a failure, where that is the rule."""
         if outcome.status == "failed" and self._policy.stop_on_failure and not self._stopping:
+            self._stop()
+
+    def _note_disk(self, report: Report) -> None:
+        """Start nothing more when the disk takes nothing more.
+
+        Files that are written at the same time may leave no room for each other: more of them
+        must fail, one after the other, than can be under way together.
+        """
+        if report.unwritable:
+            self._unwritable += 1
+        elif report.status == "done":
+            self._unwritable = 0
+        if self._unwritable > self._engine.window + 1 and not self._stopping:
+            self._reason = (
+                f"not begun, as {self._unwritable} files in a row could not be written "
+                f"({report.unwritable}): make room, and run again"
+            )
+            logger.error("nothing more is started: %s", self._reason)
             self._stop()
 
 

@@ -17,6 +17,7 @@ import cloudpickle
 
 from .context import TaskRecord, capturing_logs, recording
 from .control import call
+from .machine.disk import refused_writing
 from .machine.resources import peak_memory, reset_peak_memory
 from .outcome import Rejected
 from .shipping import NotVisible, Shipped, receive
@@ -65,8 +66,9 @@ class Report:
     """What a worker tells of a task, in plain values that any executor can carry.
 
     ``value`` is the pair, pickled where the task ran in another process. ``error`` is the
-    pickled exception, where it can be had back. ``fatal`` says that no other task can do better,
-    ``unseen`` that the worker could not see the control data.
+    pickled exception, where it can be had back. ``unwritable`` is what the system said when there
+    was no writing to the disk. ``fatal`` says that no other task can do better, ``unseen`` that the
+    worker could not see the control data.
     """
 
     status: str = ""
@@ -80,6 +82,7 @@ class Report:
     worker: str = ""
     warnings: list[str] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
+    unwritable: str = ""
     fatal: bool = False
     unseen: bool = False
 
@@ -148,6 +151,7 @@ def _attempt(job: Job, in_name: Any, record: TaskRecord, report: Report) -> None
     except BaseException as error:
         _blame(report, error)
         report.step = record.step
+        report.unwritable = refused_writing(error)
         return
     status = record.status
     if not status:  # a file_process of the user's own

@@ -244,7 +244,7 @@ def _version(package: str) -> str:
 @contextlib.contextmanager
 def _replaced(target: Path) -> Iterator[BinaryIO]:
     """Yield a stream whose bytes become the file when all went well, and nothing otherwise."""
-    partial = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex[:12]}.part")
+    partial = target.with_name(f".{target.name[:70]}.{uuid.uuid4().hex[:12]}.part")
     try:
         with open(partial, "wb") as stream:
             yield stream

@@ -2,10 +2,20 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 LOG_NAME = "bmp_astro.log"
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that says nothing on the terminal when the disk takes no more of it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Drop a record that cannot be written: what counts of it is in the table as well."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 @contextmanager
@@ -14,7 +24,7 @@ def night_log(path: str | os.PathLike) -> Iterator[logging.Logger]:
 
     The logger stands alone, so that its details go to the file and nowhere else.
     """
-    handler = logging.FileHandler(path, delay=True, encoding="utf-8")
+    handler = _LogFile(path, delay=True, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     ours = logging.getLogger("bmp_astro")
     own = logging.Logger("night", logging.INFO)
@@ -24,4 +34,5 @@ def night_log(path: str | os.PathLike) -> Iterator[logging.Logger]:
         yield own
     finally:
         ours.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # a full disk: what was not written yet cannot be
+            handler.close()

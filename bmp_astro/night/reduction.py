@@ -22,6 +22,8 @@ from .plan import KINDS, REQUIRED, Masters, Select, make_plan
 from .planfile import read_plan
 from .rows import failed, night_table, rejected, summary
 
+logger = logging.getLogger(__name__)
+
 QUANTIZE = 16.0
 PerKind = Mapping[str, Mapping[str, Any]]
 
@@ -177,7 +179,7 @@ def reduce_night(
             raise PipelineInterrupted(str(stop), night_table(frames, outcomes)) from stop
         finally:
             table = night_table(frames, outcomes)
-            write_table(table, out / "night.ecsv")
+            _write_night(table, out / "night.ecsv")
             _write_log(log, outcomes.values(), table)
     return table
 
@@ -234,6 +236,14 @@ def _before(frame: Frame, row: Row) -> Outcome:
     if not frame.readable or (frame.kind == "light" and not frame.message):
         return failed(frame.path, message)
     return rejected(frame.path, message)
+
+
+def _write_night(table: QTable, path: Path) -> None:
+    """Write the night's table; a disk that takes no more costs the file, not what it tells."""
+    try:
+        write_table(table, path)
+    except OSError as error:
+        logger.error("%s cannot be written: %s; make room, and run again", path, error)
 
 
 def _write_log(log: logging.Logger, outcomes: Iterable[Outcome], table: QTable) -> None:

@@ -5,8 +5,9 @@ from concurrent.futures import Future
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bmp_astro.core.admission import Task
 from bmp_astro.core.executors import Engine
-from bmp_astro.core.scheduler import Policy, Scheduler, Task
+from bmp_astro.core.scheduler import Policy, Scheduler
 from bmp_astro.core.task import Report
 
 

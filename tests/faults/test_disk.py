@@ -1,13 +1,19 @@
 """Disks that are full, too small or read-only: a row for each file, and never half of one."""
 
+import contextlib
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from astropy.table import QTable
 
+from bmp_astro import reduce_night
 from bmp_astro.core import BigMultiPipe
+from bmp_astro.core.journal import read_journal
+from bmp_astro.simulate import simulate_night
 
 BLOCK = b"x" * 2**20
 
@@ -37,6 +43,14 @@ def small_disk(tmp_path):
         pytest.skip("a file system can be mounted by root only")
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(disk, data, **kwargs):
+    """A step that takes all the room there is."""
+    with open(disk / "filler", "ab", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(BLOCK[:4096]):
+            pass
+    return data
 
 
 def inputs(tmp_path, sizes):
@@ -89,6 +103,81 @@ def test_a_disk_that_is_full_to_the_last_byte(small_disk, tmp_path, nothing_left
     # A journal on a full disk may lack what was made: then that is made again.
     assert kept <= statuses.count("done") if resume else kept == statuses.count("done")
     assert sorted(os.path.getsize(outcome.outname) for outcome in again) == sizes
+
+
+@pytest.mark.parametrize("name", ["process", "thread", "serial", "ProcessPoolExecutor"])
+def test_a_disk_that_stays_full_ends_the_run(small_disk, tmp_path, executor_of, nothing_left, name):
+    """The rows say why nothing more was begun, and with room again the same run makes the rest."""
+    sizes = [3_000_000] * 30
+    keywords = {"executor": executor_of(name), "num_processes": 1 if name == "serial" else 2}
+    pipe = Copies(outdir=small_disk, on_error="record", resume=True, **keywords)
+    pout = pipe.pipeline(inputs(tmp_path, sizes))
+    statuses = [outcome.status for outcome in pout]
+    assert set(statuses) == {"done", "failed", "not_run"}
+    assert statuses.count("not_run") > 10
+    check_whole(pout, small_disk, sizes)
+    for outcome in pout:
+        if outcome.status == "not_run":
+            assert "files in a row could not be written (No space left on device)" in (
+                outcome.message
+            )
+            assert "make room, and run again" in outcome.message
+    subprocess.run(["mount", "-o", "remount,size=120m", small_disk], check=True)
+    again = pipe.pipeline([outcome.in_name for outcome in pout])
+    assert set(map(tuple, zip(statuses, [o.status for o in again], strict=True))) == {
+        ("done", "skipped"),
+        ("failed", "done"),
+        ("not_run", "done"),
+    }
+
+
+def test_a_journal_on_a_full_disk_gets_its_rows_when_there_is_room(small_disk, tmp_path, caplog):
+    """Each row waits for the next chance, and what is lost in the end is said by name."""
+    names = inputs(tmp_path, [10] * 4)
+    journal = small_disk / "journal.jsonl"
+
+    def full_then_room(data, in_name=None):
+        if in_name == names[0]:
+            return fill(small_disk, data)
+        if in_name == names[2]:
+            (small_disk / "filler").unlink()
+        return data
+
+    pipe = Copies(outdir=tmp_path / "out", create_outdir=True, executor="serial", journal=journal)
+    pipe.pipeline(names, pre_process_list=full_then_room)
+    assert [record["in_name"] for record in read_journal(journal)] == names
+    assert "rows wait for room in the journal" in caplog.text
+    assert "lacks" not in caplog.text
+    pipe.pipeline(names, pre_process_list=partial(fill, small_disk), overwrite=True)
+    kept = len(read_journal(journal)) - 4
+    assert f"lacks {4 - kept} rows" in caplog.text
+    assert names[3] in caplog.text
+
+
+def test_a_night_on_a_disk_that_is_too_small(small_disk, tmp_path, nothing_left, caplog, capfd):
+    """It is refused; made all the same, it has a row for each file, and ends with more room."""
+    raw, out = tmp_path / "raw", small_disk / "out"
+    small = {"n_bias": 3, "n_dark": 3, "n_flat": 3, "n_light": 20, "bad_files": False}
+    simulate_night(raw, shape=(256, 256), filters=("V",), **small)
+    with pytest.raises(OSError, match="outputs of about 14 MiB together do not fit into the"):
+        reduce_night(raw, out)
+    statuses = set(QTable.read(out / "night.ecsv")["status"])
+    assert statuses == {"done", "not_run"}
+    (out / "night.ecsv").unlink()
+    full = reduce_night(raw, out, output_size=None, pre_process_list=[partial(fill, small_disk)])
+    assert set(full[full["frame_type"] == "light"]["status"]) == {"failed", "not_run"}
+    assert f"{out}/night.ecsv cannot be written: " in caplog.text
+    assert capfd.readouterr().err == ""
+    assert not (out / "night.ecsv").exists()
+    (small_disk / "filler").unlink()
+    table = reduce_night(raw, out, output_size=None, num_processes=1)
+    lights = table[table["frame_type"] == "light"]
+    assert set(lights["status"]) == {"done", "failed", "not_run"}
+    made = {path.name for path in (out / "lights").iterdir()}
+    assert made == {Path(name).name for name in lights["outname"][lights["status"] == "done"]}
+    subprocess.run(["mount", "-o", "remount,size=40m", small_disk], check=True)
+    again = reduce_night(raw, out)
+    assert set(again["status"]) == {"done", "skipped"}
 
 
 @pytest.mark.parametrize("name", ["process", "thread", "serial"])

@@ -1,4 +1,4 @@
-"""Whether a disk has room for what a run is going to write."""
+"""Whether a disk has room for what a run is going to write, and whether it takes any more."""
 
 import errno
 import logging
@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 logger = logging.getLogger(__name__)
+
+# No room, a quota that is used up, a disk that is mounted for reading only.
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 def refuse_without_room(
@@ -46,6 +49,35 @@ def refuse_without_room(
             "output_size=None to try all the same",
             folder,
         )
+
+
+def refused_writing(error: BaseException | None) -> str:
+    """Return what the system said when a disk took no more, or "" for any other error.
+
+    Parameters
+    ----------
+    error : BaseException or None
+        An error; those that led to it are looked at as well.
+
+    Returns
+    -------
+    str
+        The same for every file that meets with it.
+
+    Examples
+    --------
+    >>> refused_writing(OSError(errno.EDQUOT, "Disk quota exceeded", "a.fits"))
+    'Disk quota exceeded'
+    >>> refused_writing(ValueError("no stars"))
+    ''
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+            return os.strerror(error.errno)
+        error = error.__context__ if error.__cause__ is None else error.__cause__
+    return ""
 
 
 def _size(in_name: Any, output_size: float | Callable[[Any], float]) -> float:
