@@ -37,6 +37,8 @@ class TaskRecord:
         The folder in which the tasks of a run claim their output names.
     since : float or None
         When the run began, for a task that is run again: a younger output is its own.
+    owner : str
+        The run, in the names of its temporaries.
     """
 
     step: str = ""
@@ -48,6 +50,7 @@ class TaskRecord:
     protected: frozenset[str] = frozenset()
     claims: str | None = None
     since: float | None = None
+    owner: str = ""
 
 
 _current: ContextVar[TaskRecord | None] = ContextVar("bmp_astro_task", default=None)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .atomic import write_beside
 from .context import current_task, decide
 from .control import call, of_file, step_name
 from .files import (
@@ -12,7 +13,6 @@ from .files import (
     is_there,
     outname_creator,
     refuse_inputs,
-    write_beside,
 )
 from .helpers import assure_list, bmp_cleanup
 from .outcome import Rejected
@@ -167,7 +167,8 @@ class FilePipe:
             told = {**kwargs, "meta": meta, "in_name": in_name}
             return _step(self.file_write, data, name, keywords=told)
 
-        written = write_beside(write, final) if kwargs["atomic"] else write(final)
+        owner = "" if task is None else task.owner
+        written = write_beside(write, final, owner) if kwargs["atomic"] else write(final)
         decide("done", step="")
         return (None if written is None else os.fspath(written), meta)
 

@@ -1,18 +1,14 @@
-"""Names of output files, and files that are complete under their final name."""
+"""Names of output files: how they are made, and which must not be written."""
 
 import hashlib
 import os
 import re
-import secrets
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 OUTNAME_APPEND = "_bmp"
 _COMPRESSED = (".gz", ".fz", ".bz2", ".xz", ".zst", ".z")
 _INNER_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}$")
-_TEMPORARY = re.compile(r"^\..*\.[0-9a-f]{12}\.bmptmp(\..*)?$", re.DOTALL)
 
 
 def leaves(in_name: Any) -> Iterator[str]:
@@ -103,89 +99,6 @@ def outname_creator(
     stem, suffix = split_suffix(os.path.basename(first))
     directory = os.getcwd() if outdir is None else outdir
     return os.path.join(directory, f"{stem}{outname_append}{suffix}")
-
-
-def temporary_beside(final: str) -> str:
-    """Return a new name in the same directory, hidden, with the same suffixes."""
-    directory, name = os.path.split(final)
-    stem, suffix = split_suffix(name)
-    # Short enough for a file system's 255 bytes, also when its writer adds to it in turn.
-    return os.path.join(directory, f".{stem[:40]}.{secrets.token_hex(6)}.bmptmp{suffix}")
-
-
-def is_temporary(name: str | os.PathLike[str]) -> bool:
-    """Tell whether a name is one that `temporary_beside` makes."""
-    return _TEMPORARY.match(os.path.basename(os.fspath(name))) is not None
-
-
-def remove(path: str | os.PathLike[str]) -> None:
-    """Remove a file or a directory tree, if it is there."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
-        return
-    Path(path).unlink(missing_ok=True)
-
-
-def sweep(directory: str | os.PathLike[str]) -> list[str]:
-    """Remove the temporaries that dead runs left in a directory.
-
-    Parameters
-    ----------
-    directory : str or path
-        Only files directly in it are looked at; it need not exist.
-
-    Returns
-    -------
-    list of str
-        What was removed.
-    """
-    try:
-        stale = [entry.path for entry in os.scandir(directory) if is_temporary(entry.name)]
-    except OSError:
-        return []
-    for path in stale:
-        remove(path)
-    return stale
-
-
-def write_beside(write: Callable[[str], Any], final: str) -> Any:
-    """Have a file written under a temporary name, and rename it when that name comes back.
-
-    Parameters
-    ----------
-    write : callable
-        Called with the temporary name; returns the name of what it wrote.
-    final : str
-        The name that a complete file is to have.
-
-    Returns
-    -------
-    str or None
-        ``final`` when the temporary name came back; any other name as it is; `None` when nothing
-        was written.
-
-    Raises
-    ------
-    RuntimeError
-        If a file was written but its name did not come back.
-    """
-    temporary = temporary_beside(final)
-    try:
-        name = write(temporary)
-        if name is None:
-            if os.path.lexists(temporary):
-                raise RuntimeError(
-                    "file_write wrote a file but returned None: it must return the name that it "
-                    "was given, which says that the file is complete"
-                )
-            return None
-        if os.fspath(name) != temporary:
-            return os.fspath(name)
-        if os.path.lexists(temporary):
-            os.replace(temporary, final)
-        return final
-    finally:
-        remove(temporary)
 
 
 def is_there(path: str, but_not_since: float | None = None) -> bool:

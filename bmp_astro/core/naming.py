@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 from collections.abc import Mapping
 from types import CodeType
 from typing import Any
@@ -112,6 +113,11 @@ class NameBook:
                 "them different names (meta['outname']) or directories, or run them apart"
             )
         self._outputs[path] = in_name
+
+    @property
+    def directories(self) -> frozenset[str]:
+        """The directories of the outputs entered so far."""
+        return frozenset(map(os.path.dirname, self._outputs))
 
     @property
     def inputs(self) -> frozenset[str]:

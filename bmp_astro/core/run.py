@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from typing import Any
 
 from .admission import Task
+from .atomic import ABANDONED, new_owner, sweep
 from .context import capturing_logs, current_task
 from .control import overridden_methods, report_unknown
 from .executors import Engine, choose_engine
-from .files import leaves, sweep
+from .files import leaves
 from .helpers import assure_list
 from .locks import locked, scratch
 from .machine.brake import memory_is_short
@@ -91,6 +92,7 @@ class Run:
         self.book = NameBook()
         self.foretell = Foreteller(pipe, control)
         self.interrupted = False
+        self._owner = new_owner()
         self._first_error: bytes | None = None
         self._foretold = (
             None if self.n_inputs is None else [self._enter(name) for name in self.names]
@@ -140,15 +142,22 @@ class Run:
             yield from self._not_run(scheduler)
 
     def _take_outdir(self, stack: ExitStack) -> None:
-        """Lock the output directory, and sweep what dead runs left in it."""
+        """Lock the output directory, and sweep what dead runs and dead workers leave."""
         outdir = self.merged["outdir"]
-        if outdir is None:
-            return
-        if self.merged["create_outdir"]:
+        if outdir is not None and self.merged["create_outdir"]:
             os.makedirs(outdir, exist_ok=True)
-        if os.path.isdir(outdir) and stack.enter_context(locked(outdir)):
+        if outdir is not None and os.path.isdir(outdir) and stack.enter_context(locked(outdir)):
             sweep(outdir)
-            stack.callback(sweep, outdir)  # what workers that died left
+            stack.callback(sweep, outdir)
+        # Where there is no lock other runs may write too, and theirs must stay.
+        for folder in self.book.directories:
+            sweep(folder, idle=ABANDONED)
+        stack.callback(self._sweep_own)
+
+    def _sweep_own(self) -> None:
+        """Remove what workers of this run that died left beside their outputs."""
+        for folder in self.book.directories:
+            sweep(folder, owner=self._owner)
 
     def _not_run(self, scheduler: Scheduler) -> Iterator[tuple[Task, Outcome]]:
         """Yield the inputs that were never drawn, where there is an end to them."""
@@ -176,6 +185,7 @@ class Run:
             claims=claims,
             home=here(),
             log_level=logging.getLogger().getEffectiveLevel(),
+            owner=self._owner,
         )
 
     def _tasks(self, keeper: Keeper) -> Iterator[Task]:

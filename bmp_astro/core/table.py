@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .files import leaves, write_beside
+from .atomic import write_beside
+from .files import leaves
 from .outcome import Outcome
 
 FIXED_COLUMNS = (

@@ -51,6 +51,8 @@ class Job:
         Host and process id of the parent.
     log_level : int
         The parent's level of logging.
+    owner : str
+        The run, in the names of its temporaries.
     """
 
     pipe: Any
@@ -59,6 +61,7 @@ class Job:
     claims: str | None = None
     home: Home = ("", 0)
     log_level: int = logging.WARNING
+    owner: str = ""
 
 
 @dataclass
@@ -125,6 +128,7 @@ def run_task(job: Job | Shipped, in_name: Any, since: float | None = None) -> Re
         protected=known.protected,
         claims=known.claims,
         since=since,
+        owner=known.owner,
         forward=[] if away else None,
     )
     with recording(record), _surroundings(known, record, report, away):

@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
-from bmp_astro.core.files import is_temporary, sweep, temporary_beside, write_beside
+from bmp_astro.core.atomic import ABANDONED, new_owner, sweep, temporary_beside, write_beside
 from bmp_astro.core.locks import LOCK_NAME, DirectoryInUse, locked, scratch
 
 HOLD = """
@@ -64,10 +65,43 @@ def test_sweep_takes_temporaries_and_nothing_else(tmp_path):
         (tmp_path / name).touch()
     stale = temporary_beside(str(tmp_path / "a.fits.gz"))
     open(stale, "w").close()
-    assert is_temporary(stale)
     assert sweep(tmp_path) == [stale]
     assert sorted(os.listdir(tmp_path)) == [".a.fits.bmptmp", ".hidden", "a.fits"]
     assert sweep(tmp_path / "missing") == []
+
+
+def test_sweep_tells_runs_apart_and_what_is_being_written(tmp_path):
+    mine, other = new_owner(), new_owner()
+    names = [temporary_beside(str(tmp_path / "a.fits"), owner) for owner in (mine, other, "")]
+    for name in names:
+        open(name, "w").close()
+    assert len(set(names)) == 3
+    assert sweep(tmp_path, idle=ABANDONED) == []
+    assert sweep(tmp_path, owner=mine) == names[:1]
+    long_ago = time.time() - ABANDONED - 60
+    os.utime(names[1], (long_ago, long_ago))
+    assert sweep(tmp_path, idle=ABANDONED) == names[1:2]
+    assert os.listdir(tmp_path) == [os.path.basename(names[2])]
+
+
+DIES_BEFORE_THE_RENAME = """
+import os, sys
+from astropy.nddata import CCDData
+from bmp_astro import write_frame
+os.replace = lambda *names: os._exit(7)
+write_frame(CCDData([[1.0]], unit="adu"), sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("stem", ["n" * 200, "\N{CJK UNIFIED IDEOGRAPH-661F}" * 80])
+def test_temporaries_of_long_names_fit_the_file_system_and_are_swept(tmp_path, stem):
+    """Also the one that the writer of FITS files makes beside ours."""
+    inner = temporary_beside(str(tmp_path / f"{stem}.fits"))
+    done = subprocess.run([sys.executable, "-c", DIES_BEFORE_THE_RENAME, inner], check=False)
+    assert done.returncode == 7
+    (left,) = os.listdir(tmp_path)
+    assert left != os.path.basename(inner)
+    assert sweep(tmp_path) == [str(tmp_path / left)]
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):

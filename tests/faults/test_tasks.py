@@ -283,6 +283,31 @@ def _only_here(pid):
         raise ImportError("only in the parent")
 
 
+class Torn(Numbers):
+    """Its worker dies while it writes the fourth output."""
+
+    def file_write(self, data, outname, **kwargs):
+        Path(outname).write_text(data)
+        return killed(data) if data == "3" else outname
+
+
+def test_no_temporary_is_left_beside_inputs_either(run, nothing_left, tmp_path):
+    """Without an outdir no directory is locked: a run removes its own, and nobody else's."""
+    names = [str(tmp_path / f"in/{i}.txt") for i in range(10)]
+    alive = tmp_path / "in" / ".5.0123456789ab.bmptmp.txt"
+    alive.write_text("another run writes this")
+    own = {name: {"outname": name.replace(".txt", ".out")} for name in names}
+    pipe = Torn(on_error="record", num_processes=2, file_keywords=own, fault=str)
+    pout = pipe.pipeline(names)
+    assert "SIGKILL" in innocent(pout).message
+    there = sorted(set(os.listdir(tmp_path / "in")) - {os.path.basename(name) for name in names})
+    assert there == [alive.name, *(f"{i}.out" for i in range(10) if i != 3)]
+    long_ago = time.time() - 2 * 24 * 3600
+    os.utime(alive, (long_ago, long_ago))
+    pipe.pipeline(names[:1])
+    assert not alive.exists()
+
+
 def test_a_full_file_size_limit_leaves_no_half_file(run, nothing_left, tmp_path):
     def limit(data):
         import resource
