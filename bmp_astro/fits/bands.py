@@ -112,7 +112,9 @@ class OpenFrame:
         """
         return self._image.window(rows, columns)
 
-    def stored_rows(self, y0: int, y1: int, *, with_offset: bool = True) -> StoredRows:
+    def stored_rows(
+        self, y0: int, y1: int, *, with_offset: bool = True, room: np.ndarray | None = None
+    ) -> StoredRows:
         """Pixels of some rows, where possible as they are in the file, and how to scale them.
 
         Parameters
@@ -121,6 +123,9 @@ class OpenFrame:
             Rows, from 0.
         with_offset : bool
             Whether the caller adds ``bzero``; else it is always 0.
+        room : `~numpy.ndarray` of uint8, optional
+            Bytes that the numbers are put into where they are as in the file and fit: then they
+            are gone with its next use.
 
         Returns
         -------
@@ -135,7 +140,7 @@ class OpenFrame:
         if self._mask is not None or encoding.blank is not None or not is_simple:
             return StoredRows(*self.read(y0, y1), 0.0)
         plane.check(y0, y1)
-        return StoredRows(plane.stored(y0, y1), None, encoding.bzero)
+        return StoredRows(plane.stored(y0, y1, room), None, encoding.bzero)
 
     def checksum(self) -> str:
         """Return what tells the file's image and header from any others.
@@ -201,12 +206,16 @@ class _Plane:
                 flags[band] = lacking
         return pixels, flags
 
-    def stored(self, y0: int, y1: int) -> np.ndarray:
-        """Return numbers as they are in the file."""
+    def stored(self, y0: int, y1: int, room: np.ndarray | None = None) -> np.ndarray:
+        """Return numbers as they are in the file, in the bytes that are given if they fit."""
         if self._hdu.compressed:
             return self._stored()[y0:y1]
-        nx = self.shape[1]
-        stored = np.empty((y1 - y0, nx), dtype=self.encoding.stored)
+        nx, dtype = self.shape[1], self.encoding.stored
+        nbytes = (y1 - y0) * nx * dtype.itemsize
+        if room is None or room.size < nbytes:
+            stored = np.empty((y1 - y0, nx), dtype)
+        else:
+            stored = room[:nbytes].view(dtype).reshape(y1 - y0, nx)
         offset = self._hdu.offset + y0 * nx * stored.itemsize
         self._fill(memoryview(stored.reshape(-1)).cast("B"), offset)
         if self._sums is not None:

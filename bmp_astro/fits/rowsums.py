@@ -58,7 +58,9 @@ class RowSums:
         """
         with self._lock:
             seen = self._seen[y0 : y0 + len(stored)]
-            new = _runs(~seen)
+            if seen.all():
+                return
+            new = _runs(~seen) if seen.any() else [(0, len(stored))]
             seen[:] = True
         part = sum(
             _rotated(ones_complement_sum([stored[first:last]]), (y0 + first) * self._row_bytes)

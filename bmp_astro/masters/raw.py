@@ -19,7 +19,7 @@ from ..steps.linearity import linear_kernel
 from ..steps.master import Master, open_master
 from ..steps.overscan import OverscanLevel, frame_level
 from ..steps.provenance import record_overscan, record_trim
-from .source import Band, Source, quantum_of
+from .source import Band, Room, Source, quantum_of
 
 
 class Calibration(NamedTuple):
@@ -200,9 +200,9 @@ def _calibrated_source(
     gain, level = applied["gain"], applied["level"]
     masters = {name: term for name, term in applied.items() if name != "level"}
 
-    def read(y0: int, y1: int) -> Band:
+    def read(y0: int, y1: int, room: Room | None = None) -> Band:
         here = slice(rows.start + y0, rows.start + y1)
-        raw = frame.stored_rows(here.start, here.stop)
+        raw = frame.stored_rows(here.start, here.stop, room=None if room is None else room.stored)
         terms = {
             name: term[y0:y1] if isinstance(term, np.ndarray) else term
             for name, term in masters.items()
@@ -213,6 +213,7 @@ def _calibrated_source(
             level=_level_in(level, here, columns) if isinstance(level, np.ndarray) else level,
             flags=None if raw.flags is None else raw.flags[:, columns],
             bits=BITS,
+            out=None if room is None else Calibrated(room.data, None, room.flags),
             **terms,
         )
         return Band(result.data, None, result.flags)

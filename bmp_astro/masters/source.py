@@ -27,6 +27,21 @@ class Band(NamedTuple):
     flags: np.ndarray | None
 
 
+class Room(NamedTuple):
+    """Where a source may put some rows; used again it costs no new memory, nor its first touch.
+
+    ``data`` and ``flags`` are those of a band, ``stored`` bytes for what the file holds.
+    """
+
+    data: np.ndarray
+    flags: np.ndarray
+    stored: np.ndarray
+
+    def of_rows(self, number: int) -> "Room":
+        """Return room for fewer rows."""
+        return Room(self.data[:number], self.flags[:number], self.stored)
+
+
 @dataclass(frozen=True)
 class Source:
     """A frame that is read in bands of rows.
@@ -48,7 +63,8 @@ class Source:
     has_variance, has_flags : bool
         Whether bands have them.
     read : callable
-        ``read(y0, y1)`` gives a `Band`, from any thread.
+        ``read(y0, y1, room=None)`` gives a `Band`, from any thread; in the `Room` if it has to make
+        arrays.
     checksum : callable, optional
         Gives the checksum of a frame's file, as `OpenFrame.checksum` does.
     """
@@ -61,7 +77,7 @@ class Source:
     quantum: float
     has_variance: bool
     has_flags: bool
-    read: Callable[[int, int], Band]
+    read: Callable[..., Band]
     checksum: Callable[[], str] | None = None
 
 
@@ -71,7 +87,7 @@ def ccd_source(ccd: CCDData, name: str) -> Source:
         raise ValueError(f"{name} has shape {ccd.data.shape}: expected an image, (ny, nx)")
     variance, flags = variance_of(ccd), flags_of(ccd)
 
-    def read(y0: int, y1: int) -> Band:
+    def read(y0: int, y1: int, room: Room | None = None) -> Band:
         return Band(*(None if a is None else a[y0:y1] for a in (ccd.data, variance, flags)))
 
     return Source(
@@ -90,7 +106,7 @@ def ccd_source(ccd: CCDData, name: str) -> Source:
 def file_source(frame: OpenFrame, path: str | os.PathLike) -> Source:
     """Return an open file as a source."""
 
-    def read(y0: int, y1: int) -> Band:
+    def read(y0: int, y1: int, room: Room | None = None) -> Band:
         rows = frame.stored_rows(y0, y1, with_offset=False)
         deviation = frame.uncertainty_rows(y0, y1)
         variance = None if deviation is None else np.square(deviation)

@@ -1,5 +1,6 @@
 """Combine frames in bands of rows, in threads, inside a limit of memory."""
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -12,13 +13,14 @@ from ..kernels import Combined, Noise
 from ..kernels import combine as combine_stack
 from .noise import standard_error_factor
 from .recipe import Factors, Levels, Recipe
-from .source import Source, good_values, median_of, sample_of
+from .source import Room, Source, good_values, median_of, sample_of
 
 LEVEL_PIXELS = 2**21
 _MEMORY_SHARE = 0.25
 _BAND_BYTES = 2**24
 _RESULT_BYTES = 16  # a pixel's data, uncertainty, count, flags and mask, and room to turn one over
 _KERNEL_BYTES = 2**23
+_STORED_BYTES = 3  # a raw pixel of two bytes, with an overscan of up to half the image beside it
 
 
 def levels_of(sources: Sequence[Source], num_threads: int | None = None) -> Levels:
@@ -110,10 +112,13 @@ def combine_sources(
         "lost_bit": int(MaskBit.NO_DATA),
     }
     rows, threads = _bands(sources, mem_limit, threads_for(num_threads))
+    own = threading.local()
 
     def one_band(y0: int) -> None:
         y1 = min(y0 + rows, ny)
-        stack, variance, flags = _read(sources, y0, y1, propagate)
+        if not hasattr(own, "rooms"):
+            own.rooms = _rooms(len(sources), rows, nx)
+        stack, variance, flags = _read(sources, y0, y1, propagate, own.rooms)
         combined = combine_stack(stack, variance=variance, flags=flags, **settings)
         del stack, variance, flags
         for whole, part in zip(result, combined, strict=True):
@@ -142,11 +147,22 @@ def _bytes_of_pixel(sources: Sequence[Source]) -> int:
     return kept + 40
 
 
+def _rooms(number: int, rows: int, nx: int) -> list[Room]:
+    """Return room for the bands of so many sources, one after the other; none of it is touched."""
+    data = np.empty((number, rows, nx), np.float32)
+    flags = np.empty((number, rows, nx), np.uint8)
+    stored = np.empty(rows * nx * _STORED_BYTES, np.uint8)
+    return [Room(*planes, stored) for planes in zip(data, flags, strict=True)]
+
+
 def _read(
-    sources: Sequence[Source], y0: int, y1: int, propagate: bool
+    sources: Sequence[Source], y0: int, y1: int, propagate: bool, rooms: Sequence[Room]
 ) -> tuple[list[np.ndarray], list[np.ndarray] | None, list[np.ndarray] | None]:
     """Read the same rows of all frames: pixels, variances and flags."""
-    bands = [source.read(y0, y1) for source in sources]
+    bands = [
+        source.read(y0, y1, room.of_rows(y1 - y0))
+        for source, room in zip(sources, rooms, strict=True)
+    ]
     flags = None
     if any(band.flags is not None for band in bands):
         none = np.zeros((y1 - y0, sources[0].shape[1]), np.uint8)
