@@ -233,7 +233,7 @@ def _finish(kind: str, combined: Combined, raws: Sequence[RawFrame]) -> float:
     if variance is not None:
         add_common_variance(kind, raws, variance)
     for master in (raws[0].bias, raws[0].dark):
-        if master is not None and master.flags is not None:
+        if master is not None and master.flags is not None and master.flags.any():
             flags |= master.flags
     if kind != "flat":
         return 1.0

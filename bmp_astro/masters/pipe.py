@@ -10,6 +10,7 @@ from ..core import BigMultiPipe
 from ..core.control import matching
 from ..core.identity import file_digest
 from ..fits import data_sums, is_fits_name, write_frame
+from ..steps.master import keep_master
 from .build import build_master
 from .report import MasterReport
 
@@ -77,6 +78,7 @@ class MasterPipe(BigMultiPipe):
         """Write the master with its uncertainty, mask and checksum."""
         super().file_write(data, outname, **kwargs)
         write_frame(data, outname, overwrite=overwrite, checksum=True)
+        keep_master(outname, data)
         return outname
 
     def file_identity(self, path: str) -> str:

@@ -89,6 +89,11 @@ def joined_flags(*planes: np.ndarray | None) -> np.ndarray | None:
     for plane in planes:
         if joined is None:
             joined = plane
-        elif plane is not None and plane.any():  # most planes of masters say nothing
+        elif plane is not None and _has_bits(plane):  # most planes of masters have none
             joined = joined | plane
     return joined
+
+
+def _has_bits(plane: np.ndarray) -> bool:
+    """Tell whether any bit is set; a plane that is one byte everywhere is known by that."""
+    return bool((plane[:1, :1] if plane.strides == (0, 0) else plane).any())

@@ -10,9 +10,9 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import CCDData, VarianceUncertainty
+from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
 
-from ..fits import GENERIC, data_sum, flags_of, read_frame
+from ..fits import GENERIC, data_sum, flags_of, read_frame, read_header, wcs_of, with_flags
 from .image import variance_of
 
 CACHE_SIZE = 4  # a bias, a dark, a flat, and a mask of bad pixels
@@ -107,37 +107,75 @@ def _mask(bad_pixel_mask: Any) -> Master:
     return _opened(bad_pixel_mask)
 
 
+def keep_master(path: str | os.PathLike, ccd: CCDData) -> None:
+    """Keep the planes of a master that was just written, for whoever opens the file next.
+
+    Parameters
+    ----------
+    path : path-like
+        The file that `~bmp_astro.write_frame` wrote; it may be renamed later.
+    ccd : `~astropy.nddata.CCDData`
+        What is in it: kept only if that is float32 with a standard deviation and flags, all of it
+        finite, and nobody may change it any more.
+    """
+    sigma = ccd.uncertainty
+    planes = (ccd.data, None if sigma is None else sigma.array)
+    if ccd.flags is None or not all(map(_is_stored_so, planes)):
+        return
+    _CACHE.keep(path, ccd)
+
+
+def _is_stored_so(plane: np.ndarray | None) -> bool:
+    """Tell whether a plane comes back from a file as it is."""
+    return plane is not None and plane.dtype == np.float32 and bool(np.isfinite(plane).all())
+
+
 class _Cache:
-    """The masters that were read last, by file; threads that want the same one read it once."""
+    """The masters that were read last, by file; threads that want the same one read it once.
+
+    Beside them are masters that were just made, and have not been asked for. The content of a file
+    is known by what a renaming leaves as it is.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loaded: OrderedDict[tuple, Future] = OrderedDict()
+        # by path and content what was read, by content alone what was made; the oldest come first
+        self._kept: OrderedDict[tuple, Future | CCDData] = OrderedDict()
+
+    def keep(self, path: str | os.PathLike, ccd: CCDData) -> None:
+        """Keep what was just written."""
+        with self._lock:
+            self._put(_content(path), ccd)
 
     def get(self, path: str) -> Master:
         """Return the master in a file."""
         path = os.path.abspath(path)
-        stat = os.stat(path)
-        key = (path, stat.st_size, stat.st_mtime_ns)
+        content = _content(path)
+        key = (path, *content)
         with self._lock:
-            future = self._loaded.get(key)
+            future = self._kept.get(key)
             mine = future is None
-            if mine:
-                future = self._loaded[key] = Future()
-            self._loaded.move_to_end(key)
-            while len(self._loaded) > CACHE_SIZE:
-                self._loaded.popitem(last=False)
+            made = self._kept.pop(content, None) if mine else None
+            future = Future() if mine else future
+            self._put(key, future)
         if mine:
-            self._load(key, future)
+            self._load(key, future, made)
         return future.result()
 
-    def _load(self, key: tuple, future: Future) -> None:
+    def _put(self, key: tuple, what: Future | CCDData) -> None:
+        """Make something the newest, and let go of the oldest."""
+        self._kept[key] = what
+        self._kept.move_to_end(key)
+        while len(self._kept) > CACHE_SIZE:
+            self._kept.popitem(last=False)
+
+    def _load(self, key: tuple, future: Future, made: CCDData | None) -> None:
         """Read the file for all who wait; a failure is not kept."""
         try:
-            future.set_result(_read(key[0]))
+            future.set_result(_read(key[0]) if made is None else _as_read(key[0], made))
         except BaseException as error:
             with self._lock:
-                self._loaded.pop(key, None)
+                self._kept.pop(key, None)
             future.set_exception(error)
 
 
@@ -153,12 +191,38 @@ def _opened(master: Any) -> Master:
     return _CACHE.get(os.fspath(master))
 
 
+def _content(path: str | os.PathLike) -> tuple[int, ...]:
+    """Return what tells the content of a file, under whatever name."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _as_read(path: str, made: CCDData) -> Master:
+    """Return a master as its file has it, with the planes that were written into it."""
+    header = read_header(path).header
+    ccd = CCDData(
+        made.data.view(),
+        unit=made.unit,
+        header=header,
+        wcs=wcs_of(header, made.shape, Path(path).name),
+        uncertainty=StdDevUncertainty(made.uncertainty.array, copy=False),
+    )
+    return _shared(with_flags(ccd, made.flags.view()), path)
+
+
 def _read(path: str) -> Master:
-    """Read a master, and keep its variance instead of its uncertainty: arrays are read-only."""
-    ccd = read_frame(path)
+    """Read a master."""
+    return _shared(read_frame(path), path)
+
+
+def _shared(ccd: CCDData, path: str) -> Master:
+    """Return a master with its variance instead of its uncertainty; its arrays are read-only."""
     variance, flags = variance_of(ccd), flags_of(ccd)
     if variance is not None:
         ccd.uncertainty = VarianceUncertainty(variance, copy=False)
+    if flags is not None and not flags.any():  # as most are: it takes no memory then
+        ccd.flags = flags = np.broadcast_to(np.uint8(0), ccd.shape)
+        ccd.mask = np.broadcast_to(np.False_, ccd.shape)
     for plane in (ccd.data, variance, flags, ccd.mask):
         if plane is not None:
             plane.setflags(write=False)
