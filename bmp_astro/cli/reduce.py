@@ -22,6 +22,7 @@ def add_reduce(commands: Any) -> None:
     add("--mem-available", type=size, metavar="SIZE", help="memory to use, such as 4G")
     add("--no-resume", action="store_true", help="do not build on an earlier run")
     add("--overwrite", action="store_true", help="make every product again")
+    add("--previous-masters", metavar="DIR", help="masters to compare the new ones with")
     add("--no-defects", action="store_true", help="do not look for hot, dead and unstable pixels")
     add("--compress", action="store_true", help="write lights Rice-compressed, as .fits.fz")
     _add_progress(parser)
@@ -63,10 +64,19 @@ def _reduce(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         progress=options.progress,
         compress=options.compress,
-        find_defects=not options.no_defects,
-        bad_pixel_mask=dict(options.set).get(MASK),
+        **_given(options),
     )
     return _show(table, options.outdir)
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The control keywords that were given; others would make a resumed run another one."""
+    keywords = {
+        "previous_masters": options.previous_masters,
+        "find_defects": False if options.no_defects else None,
+        "bad_pixel_mask": dict(options.set).get(MASK),
+    }
+    return {name: value for name, value in keywords.items() if value is not None}
 
 
 def _show(table: Any, outdir: str) -> int:

@@ -1,7 +1,7 @@
 """Build a master bias, dark or flat from raw files."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,7 @@ from .defects import mark_defects
 from .expected import NO_READ_NOISE, ReadNoise, add_common_variance, expected_noise, find_read_noise
 from .inputs import Input, check_inputs, open_inputs, usable
 from .noise import scatter_between
+from .previous import previous_alarm
 from .quality import Limits
 from .raw import Calibration, RawFrame
 from .recipe import Recipe, factors_of
@@ -58,6 +59,7 @@ def build_master(
     trim_section: Any = None,
     linearity: Any = None,
     find_defects: bool = True,
+    previous_masters: str | os.PathLike | Iterable[str | os.PathLike] | None = None,
     mem_limit: float | None = None,
     num_threads: int | None = None,
 ) -> tuple[CCDData, MasterReport]:
@@ -107,6 +109,9 @@ overscan_iterations, overscan_skip
         Mask the pixels that the frames show to be bad, by the limits in `gates`: hot ones of darks
         and dead ones of flats as `~bmp_astro.fits.MaskBit.BAD_PIXEL`, those that jump from frame to
         frame of bias and dark as ``UNSTABLE``.
+    previous_masters : path or iterable of paths, optional
+        Directories of masters, or masters, of other nights: an alarm where the new master differs
+        in many pixels from the nearest one in time of the same kind.
     mem_limit : float, optional
         Bytes; a quarter of the available memory if None.
     num_threads : int, optional
@@ -179,6 +184,9 @@ overscan_iterations, overscan_skip
         report.bad_pixels = mark_defects(kind, combined, len(used), recipe, limits)
         report.alarms += _defects_alarm(report, combined.data.size, limits)
     norm = _finish(kind, combined, [one.raw for one in used])
+    if previous_masters is not None:
+        found = header, used[0].raw.camera, previous_masters, limits
+        report.alarms += previous_alarm(kind, combined, *found)
     record_master(header, report, [one.raw for one in used], noise, norm)
     unit = u.dimensionless_unscaled if kind == "flat" else used[0].raw.source.unit
     return as_ccd(combined, header, unit), report

@@ -58,6 +58,8 @@ class Limits:
     max_drift : float, optional
         An alarm when the level of bias or dark frames drifts faster, adu/hour, if it scatters by a
         fifth of the read noise at least.  By default the read noise an hour.
+    max_changed : float
+        An alarm when a larger fraction of a master's pixels differs from the previous one's.
     max_gain_error, max_read_noise_error, max_saturation_error : float
         An alarm when what was measured differs from what is believed by a larger fraction.
     max_temperature_offset : float
@@ -77,6 +79,7 @@ class Limits:
     dead_fraction: float = 0.5
     max_unstable: float = 0.25
     max_bad_pixels: float = 0.05
+    max_changed: float = 0.05
     max_drift: float | None = None
     max_gain_error: float = 0.1
     max_read_noise_error: float = 0.2

@@ -20,6 +20,7 @@ _USED = ("bias", "dark")  # what goes into other masters
 
 # Control keywords of the lights that hold for the frames of the masters as well.
 _SHARED = frozenset(signature(build_master).parameters) - {"combine"}
+_NO_LIGHTS = frozenset(("find_defects", "previous_masters", "mem_limit", "num_threads"))
 
 
 def build_masters(
@@ -86,6 +87,11 @@ def master_keywords(control: Mapping[str, Any]) -> dict[str, Any]:
     """
     shared = {name: value for name, value in control.items() if name in _SHARED}
     return {"executor": "serial", **shared}
+
+
+def light_keywords(control: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left of the control keywords of a night without those that are for masters alone."""
+    return {name: value for name, value in control.items() if name not in _NO_LIGHTS}
 
 
 def _by_product(plan: Table, kind: str) -> Iterator[tuple[str, Table]]:

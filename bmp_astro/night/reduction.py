@@ -17,7 +17,7 @@ from ..core.table import write_table
 from .inventory import Frame, Raw, Spec, survey
 from .lights import reduce_lights
 from .log import LOG_NAME, night_log
-from .masters import build_masters, master_keywords
+from .masters import build_masters, light_keywords, master_keywords
 from .plan import KINDS, REQUIRED, Masters, Select, make_plan
 from .planfile import read_plan
 from .rows import failed, night_table, rejected, summary
@@ -170,7 +170,7 @@ def reduce_night(
                 keywords = {**engine, **master_keywords(kwargs), **own}
                 for outcome in build_masters(kind, plan, out, lost, keywords):
                     outcomes[outcome.in_name] = outcome
-            keywords = {**engine, "executor": executor, **kwargs}
+            keywords = {**engine, "executor": executor, **light_keywords(kwargs)}
             if compress:
                 keywords.setdefault("quantize", QUANTIZE)
             for outcome in reduce_lights(plan, out, pipe, lost, keywords):
