@@ -11,6 +11,8 @@ wait for nothing: the data are in memory already.
 
 - *calibrate*: a uint16 frame with bias, dark, flat, gain and uncertainty, against ccdproc's steps
   (``create_deviation``, ``subtract_bias``, ``subtract_dark``, ``gain_correct``, ``flat_correct``).
+  Ours fills arrays that are there already, as in a night, or *new arrays*; *copy* reads each input
+  and writes each output once, and computes nothing.
 - *median*: of the frames, against `numpy.median` and ``ccdproc.Combiner.median_combine``.
 - *clip and mean*: a median and MAD clip at three sigma, against ``ccdproc.Combiner``.
 - *copy* reads the frames of a stack into one buffer: the least that any combination must do.
@@ -31,6 +33,7 @@ from astropy.stats import mad_std
 
 from bmp_astro.kernels import (
     Bits,
+    Calibrated,
     Noise,
     calibrate,
     calibrate_numpy,
@@ -105,7 +108,9 @@ def calibration(size: int) -> dict[str, Callable[[], object]]:
     sigma = {"bias": 2.0, "dark": 2.5, "flat": 0.002}
     planes = {name: np.full(shape, value, np.float32) for name, value in sigma.items()}
 
-    def ours() -> object:
+    out = Calibrated(*(np.zeros(shape, dtype) for dtype in (np.float32, np.float32, np.uint8)))
+
+    def ours(out: Calibrated | None = out) -> object:
         return calibrate(
             raw,
             bias=bias,
@@ -118,7 +123,14 @@ def calibration(size: int) -> dict[str, Callable[[], object]]:
             flat_variance=planes["flat"],
             saturation=60000,
             bits=Bits(2, 4, 32),
+            out=out,
         )
+
+    def copied() -> None:
+        for plane in (raw, bias, dark, flat, *planes.values()):
+            plane.max()
+        for plane in out:
+            plane.fill(0)
 
     def master(data: np.ndarray, name: str, unit: str) -> CCDData:
         header = {"exposure": 10.0}
@@ -138,7 +150,8 @@ def calibration(size: int) -> dict[str, Callable[[], object]]:
         ccd = ccdproc.gain_correct(ccd, GAIN * u.electron / u.adu)
         return ccdproc.flat_correct(ccd, masters[2])
 
-    return with_twins(ours) | {"ccdproc's steps": peer}
+    others = {"new arrays": lambda: ours(None), "ccdproc's steps": peer, "copy": copied}
+    return with_twins(ours) | others
 
 
 def combination(size: int, n: int, clip: bool) -> dict[str, Callable[[], object]]:

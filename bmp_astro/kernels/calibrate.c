@@ -1,62 +1,106 @@
 /* A raw frame to a calibrated one: see `calibrate` in calibrate.py for the equation, and its twin
- * in calibrate_numpy.py, whose operations these are, in the same order and precision. */
+ * in calibrate_numpy.py, whose operations these are, in the same order and precision.
+ *
+ * A segment of a row is worked on in one loop for all terms.  Absent ones have the values that
+ * change nothing, not even the sign of a zero, so that one loop serves whatever is present.
+ */
 #include "kernels.h"
 
-#include <string.h>
+#include <math.h>
 
-/* Room for a segment of each term that cannot be read where it is. */
+enum { SEGMENT = 256 }; /* pixels of a row: all that a segment needs stays in the first cache */
+
 typedef struct {
-    float terms[N_TERMS][SEGMENT];
-    float inverse_gain[SEGMENT], noise_floor[SEGMENT];
-    double wide[SEGMENT], saturation[SEGMENT];
+    _Alignas(64) float signal[SEGMENT];
     uint32_t flags[SEGMENT]; /* as wide as the pixels that they are set by */
+    float terms[N_TERMS][SEGMENT]; /* of those that cannot be read where they are */
+    float numerator[SEGMENT];      /* of gain / flat */
+    float inverse_gain[SEGMENT], inverse_square[SEGMENT], noise_floor[SEGMENT];
+    double wide[SEGMENT], saturation[SEGMENT];
+    const float *at[N_TERMS]; /* the segment of each term */
 } scratch;
 
-/* Return the segment of a float32 term at (y, x), or NULL when the term is absent. */
-INLINE const float *piece(const calibration *c, term which, ptrdiff_t y, ptrdiff_t x, size_t n,
-                          scratch *s)
+/* What an absent term is: it is subtracted, added, or divided by. */
+INLINE float neutral(term which)
 {
-    const plane *p = &c->terms[which];
-    if (p->start == NULL)
-        return NULL;
-    if (p->step == (ptrdiff_t)sizeof(float))
-        return (const float *)at(p, y, x);
-    float *to = s->terms[which];
-    if (p->step == 0) {
-        const float value = *(const float *)at(p, y, 0);
-        for (size_t i = 0; i < n; i++)
-            to[i] = value;
-    } else {
-        load_floats(p, y, x, n, to);
+    switch (which) {
+    case LEVEL: case BIAS: case DARK: return 0.0f;
+    case GAIN: case FLAT: return 1.0f;
+    case SATURATION: return NAN;
+    default: return -0.0f;
     }
-    return to;
 }
 
-INLINE int constant(const plane *p) { return p->step == 0 && p->row_step == 0; }
+INLINE int present(const calibration *c, term which) { return c->terms[which].start != NULL; }
 
-INLINE void subtract(float *restrict a, const float *restrict b, size_t n)
+INLINE int constant(const plane *p)
 {
-    for (size_t i = 0; i < n; i++)
-        a[i] -= b[i];
+    return p->start == NULL || (p->step == 0 && p->row_step == 0);
 }
 
-INLINE void subtract_product(float *restrict a, const float *restrict b, float factor, size_t n)
+INLINE void fill(float *restrict to, float value, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        a[i] -= b[i] * factor;
+        to[i] = value;
 }
 
-INLINE void add_product(float *restrict a, const float *restrict b, float factor, size_t n)
+/* Whether a term consists of float, unlike the others. */
+INLINE int is_single(const calibration *c, int which)
 {
-    for (size_t i = 0; i < n; i++)
-        a[i] += b[i] * factor;
+    return which != FLAGS && !(which == SATURATION && c->wide);
+}
+
+/* What is made of gain and read noise. */
+INLINE void prepare_gain(const calibration *c, size_t n, scratch *s)
+{
+    const float *restrict gain = s->at[GAIN], *restrict noise = s->at[READ_NOISE];
+    for (size_t i = 0; i < n; i++) {
+        const float numerator = c->apply_gain ? gain[i] : 1.0f, adu = noise[i] / gain[i];
+        s->numerator[i] = numerator;
+        s->inverse_square[i] = 1 / (numerator * numerator);
+        s->inverse_gain[i] = 1 / gain[i];
+        s->noise_floor[i] = adu * adu;
+    }
+}
+
+/* Set the terms that are the same in every segment. */
+INLINE void prepare(const calibration *c, scratch *s)
+{
+    for (int which = 0; which < N_TERMS; which++)
+        if (is_single(c, which) && constant(&c->terms[which])) {
+            const char *start = c->terms[which].start;
+            fill(s->terms[which], start == NULL ? neutral(which) : *(const float *)start, SEGMENT);
+            s->at[which] = s->terms[which];
+        }
+    if (constant(&c->terms[GAIN]) && constant(&c->terms[READ_NOISE]))
+        prepare_gain(c, SEGMENT, s);
+}
+
+/* Find the segments at (y, x) of the others. */
+INLINE void locate(const calibration *c, ptrdiff_t y, ptrdiff_t x, size_t n, scratch *s)
+{
+    for (int which = 0; which < N_TERMS; which++) {
+        const plane *p = &c->terms[which];
+        if (!is_single(c, which) || constant(p))
+            continue;
+        s->at[which] = s->terms[which];
+        if (p->step == (ptrdiff_t)sizeof(float))
+            s->at[which] = (const float *)at(p, y, x);
+        else if (p->step == 0)
+            fill(s->terms[which], *(const float *)at(p, y, 0), n);
+        else
+            load_floats(p, y, x, n, s->terms[which]);
+    }
+    if (!constant(&c->terms[GAIN]) || !constant(&c->terms[READ_NOISE]))
+        prepare_gain(c, n, s);
 }
 
 INLINE void first_flags(const calibration *c, ptrdiff_t y, ptrdiff_t x, size_t n, uint32_t *flags)
 {
     const plane *p = &c->terms[FLAGS];
     if (p->start == NULL) {
-        memset(flags, 0, n * sizeof *flags);
+        for (size_t i = 0; i < n; i++)
+            flags[i] = 0;
     } else if (p->step == 1) {
         const uint8_t *from = (const uint8_t *)at(p, y, x);
         for (size_t i = 0; i < n; i++)
@@ -67,23 +111,18 @@ INLINE void first_flags(const calibration *c, ptrdiff_t y, ptrdiff_t x, size_t n
     }
 }
 
-/* Load the raw values, and flag those that are saturated. */
-INLINE void load_raw(const calibration *c, ptrdiff_t y, ptrdiff_t x, size_t n, float *restrict to,
-                     scratch *s)
+/* Load the raw values as the signal, and flag those that are saturated. */
+INLINE void load_raw(const calibration *c, ptrdiff_t y, ptrdiff_t x, size_t n, scratch *s)
 {
-    const int flagging = c->terms[SATURATION].start != NULL && c->saturated;
     const uint32_t bit = c->saturated;
+    float *restrict to = s->signal;
     uint32_t *restrict flags = s->flags;
     if (!c->wide) {
         load_floats(&c->raw, y, x, n, to);
-        const float zero = (float)c->bzero;
-        if (zero != 0)
-            for (size_t i = 0; i < n; i++)
-                to[i] += zero;
-        if (flagging) {
-            const float *restrict limit = piece(c, SATURATION, y, x, n, s);
-            for (size_t i = 0; i < n; i++)
-                flags[i] |= to[i] >= limit[i] ? bit : 0;
+        const float zero = (float)c->bzero, *restrict limit = s->at[SATURATION];
+        for (size_t i = 0; i < n; i++) {
+            to[i] = zero != 0 ? to[i] + zero : to[i];
+            flags[i] |= to[i] >= limit[i] ? bit : 0;
         }
         return;
     }
@@ -92,7 +131,7 @@ INLINE void load_raw(const calibration *c, ptrdiff_t y, ptrdiff_t x, size_t n, f
     if (c->bscale != 1 || c->bzero != 0)
         for (size_t i = 0; i < n; i++)
             wide[i] = wide[i] * c->bscale + c->bzero;
-    if (flagging) {
+    if (present(c, SATURATION)) {
         double *restrict limit = s->saturation;
         load_doubles(&c->terms[SATURATION], y, x, n, limit);
         for (size_t i = 0; i < n; i++)
@@ -100,6 +139,14 @@ INLINE void load_raw(const calibration *c, ptrdiff_t y, ptrdiff_t x, size_t n, f
     }
     for (size_t i = 0; i < n; i++)
         to[i] = (float)wide[i];
+}
+
+INLINE void subtract_pedestals(size_t n, scratch *s)
+{
+    const float *restrict level = s->at[LEVEL], *restrict bias = s->at[BIAS];
+    float *restrict signal = s->signal;
+    for (size_t i = 0; i < n; i++)
+        signal[i] = signal[i] - level[i] - bias[i];
 }
 
 /* S (c0 + c1 S + c2 S^2 ...) by Horner's rule. */
@@ -117,131 +164,89 @@ INLINE void linearize(const calibration *c, float *restrict signal, size_t n)
     }
 }
 
-/* The variance in adu2 after the dark; `signal` is the one before it. */
-INLINE void make_variance(const calibration *c, ptrdiff_t y, ptrdiff_t x, size_t n,
-                          const float *restrict signal, float *restrict out, scratch *s)
+/* From the linear signal to the result: the variance in adu2, the dark, gain / flat (the gain alone
+ * where the flat is too low, which is flagged), and 0 for what is not finite, which is flagged. */
+INLINE void finish(const calibration *c, size_t n, scratch *s, float *to, float *variance,
+                   const int with_variance, const int flat_spreads)
 {
-    const float *restrict known = piece(c, VARIANCE, y, x, n, s);
-    if (known != NULL) {
-        for (size_t i = 0; i < n; i++)
-            out[i] = known[i];
-    } else {
-        if (!constant(&c->terms[GAIN]) || !constant(&c->terms[READ_NOISE]) || (y == 0 && x == 0)) {
-            const float *restrict gain = piece(c, GAIN, y, x, n, s);
-            const float *restrict noise = piece(c, READ_NOISE, y, x, n, s);
-            for (size_t i = 0; i < n; i++) {
-                const float adu = noise[i] / gain[i];
-                s->inverse_gain[i] = 1 / gain[i];
-                s->noise_floor[i] = adu * adu;
-            }
-        }
-        for (size_t i = 0; i < n; i++) {
-            const float light = signal[i] <= 0 ? 0 : signal[i]; /* NaN stays */
-            out[i] = light * s->inverse_gain[i] + s->noise_floor[i];
-        }
-    }
-    const struct { term which; float factor; } parts[] = {
-        {LEVEL_VARIANCE, 1}, {BIAS_VARIANCE, c->bias_share}, {DARK_VARIANCE, c->dark_share},
-    };
-    for (int k = 0; k < 3; k++) {
-        const float *part = piece(c, parts[k].which, y, x, n, s);
-        if (part != NULL)
-            add_product(out, part, parts[k].factor, n);
-    }
-    if (c->floored)
-        for (size_t i = 0; i < n; i++)
-            out[i] = out[i] <= 0 ? 0 : out[i];
-}
-
-/* Multiply by gain / flat, by the gain alone where the flat is too low, which is flagged. */
-INLINE void apply_gain_and_flat(const calibration *c, ptrdiff_t y, ptrdiff_t x, size_t n,
-                                float *restrict data, float *restrict variance, scratch *s)
-{
-    const float *restrict flat = piece(c, FLAT, y, x, n, s);
-    const float *restrict gain = c->apply_gain ? piece(c, GAIN, y, x, n, s) : NULL;
-    if (gain == NULL && flat == NULL)
-        return;
-    if (gain == NULL) {
-        for (size_t i = 0; i < n; i++)
-            s->terms[GAIN][i] = 1;
-        gain = s->terms[GAIN];
-    }
-    float factor[SEGMENT];
-    const float least = c->flat_min;
-    const uint32_t bit = c->low_flat;
+    const float *restrict given = s->at[VARIANCE];
+    const float *restrict level_variance = s->at[LEVEL_VARIANCE];
+    const float *restrict bias_variance = s->at[BIAS_VARIANCE];
+    const float *restrict dark_variance = s->at[DARK_VARIANCE];
+    const float *restrict dark = s->at[DARK], *restrict flat = s->at[FLAT];
+    const float *restrict flat_variance = s->at[FLAT_VARIANCE];
+    const float bias_share = present(c, BIAS_VARIANCE) ? c->bias_share : 1;
+    const float dark_share = present(c, DARK_VARIANCE) ? c->dark_share : 1;
+    const float dark_scale = present(c, DARK) ? c->dark_scale : 1;
+    const int known = present(c, VARIANCE), cleaning = c->clean;
+    /* Limits that do not apply are limits that nothing reaches: no number compares with NaN. */
+    const float least = present(c, FLAT) ? c->flat_min : -INFINITY;
+    const float lowest = c->floored ? 0.0f : NAN;
+    const uint32_t low_flat = c->low_flat, no_data = c->no_data;
     uint32_t *restrict flags = s->flags;
+    INDEPENDENT
     for (size_t i = 0; i < n; i++) {
-        const int low = flat != NULL && !(flat[i] >= least);
-        factor[i] = flat == NULL ? gain[i] : gain[i] / (low ? 1.0f : flat[i]);
-        flags[i] |= low ? bit : 0;
-        data[i] *= factor[i];
-    }
-    if (variance == NULL)
-        return;
-    const float *restrict flat_variance = flat == NULL ? NULL : piece(c, FLAT_VARIANCE, y, x, n, s);
-    for (size_t i = 0; i < n; i++) {
-        float sum = variance[i];
-        if (flat_variance != NULL) {
-            const float part = data[i] * data[i] * flat_variance[i] * (1 / (gain[i] * gain[i]));
-            sum += flat[i] >= least ? part : 0;
+        const float signal = s->signal[i], light = signal <= 0 ? 0 : signal; /* NaN stays */
+        const float divisor = flat[i] >= least ? flat[i] : 1.0f;
+        const float factor = s->numerator[i] / divisor;
+        const float x = (signal - dark[i] * dark_scale) * factor;
+        float v = 0, wrong = x - x; /* 0, or NaN of what is not finite */
+        if (with_variance) {
+            const float made = light * s->inverse_gain[i] + s->noise_floor[i];
+            v = known ? given[i] : made;
+            v += level_variance[i];
+            v += bias_variance[i] * bias_share;
+            v += dark_variance[i] * dark_share;
+            v = v <= lowest ? 0 : v;
+            if (flat_spreads) {
+                const float part = x * x * flat_variance[i] * s->inverse_square[i];
+                v += flat[i] >= least ? part : 0;
+            }
+            v = v * factor * factor;
+            wrong += v - v;
         }
-        variance[i] = sum * factor[i] * factor[i];
+        wrong = cleaning ? wrong : 0;
+        flags[i] |= flat[i] >= least ? 0 : low_flat;
+        flags[i] |= wrong == 0 ? 0 : no_data;
+        to[i] = wrong == 0 ? x : 0;
+        if (with_variance)
+            variance[i] = wrong == 0 ? v : 0;
     }
 }
 
-/* Replace what is not finite by 0, and flag it. */
-INLINE void clean(size_t n, float *restrict data, float *restrict variance,
-                  uint32_t *restrict flags, uint32_t no_data)
+INLINE void write_flags(const uint32_t *restrict flags, size_t n, uint8_t *restrict to)
 {
-    if (variance == NULL)
-        for (size_t i = 0; i < n; i++) {
-            const float wrong = data[i] - data[i]; /* 0, or NaN of what is not finite */
-            flags[i] |= wrong == 0 ? 0 : no_data;
-            data[i] = wrong == 0 ? data[i] : 0;
-        }
-    else
-        for (size_t i = 0; i < n; i++) {
-            const float wrong = data[i] - data[i] + (variance[i] - variance[i]);
-            flags[i] |= wrong == 0 ? 0 : no_data;
-            data[i] = wrong == 0 ? data[i] : 0;
-            variance[i] = wrong == 0 ? variance[i] : 0;
-        }
+    for (size_t i = 0; i < n; i++)
+        to[i] = (uint8_t)flags[i];
 }
 
 VECTORIZED
 void calibrate_frame(const calibration *c)
 {
     scratch s;
+    const target *d = &c->data, *v = &c->variance, *f = &c->flags;
+    prepare(c, &s);
     for (ptrdiff_t y = 0; y < c->ny; y++) {
         for (ptrdiff_t x = 0; x < c->nx; x += SEGMENT) {
             const size_t n = (size_t)(c->nx - x < SEGMENT ? c->nx - x : SEGMENT);
-            float *data = (float *)(c->data.start + y * c->data.row_step) + x;
+            float *data = (float *)(d->start + y * d->row_step) + x;
             float *variance = NULL;
-            if (c->variance.start != NULL)
-                variance = (float *)(c->variance.start + y * c->variance.row_step) + x;
+            if (v->start != NULL)
+                variance = (float *)(v->start + y * v->row_step) + x;
+            locate(c, y, x, n, &s);
             first_flags(c, y, x, n, s.flags);
-            load_raw(c, y, x, n, data, &s);
-            const float *pedestal = piece(c, LEVEL, y, x, n, &s);
-            if (pedestal != NULL)
-                subtract(data, pedestal, n);
-            pedestal = piece(c, BIAS, y, x, n, &s);
-            if (pedestal != NULL)
-                subtract(data, pedestal, n);
+            load_raw(c, y, x, n, &s);
+            subtract_pedestals(n, &s);
             if (c->n_linearity > 0)
-                linearize(c, data, n);
-            if (variance != NULL)
-                make_variance(c, y, x, n, data, variance, &s);
-            const float *dark = piece(c, DARK, y, x, n, &s);
-            if (dark != NULL)
-                subtract_product(data, dark, c->dark_scale, n);
-            apply_gain_and_flat(c, y, x, n, data, variance, &s);
-            if (c->clean)
-                clean(n, data, variance, s.flags, c->no_data);
-            if (c->flags.start != NULL) {
-                uint8_t *flags = (uint8_t *)c->flags.start + y * c->flags.row_step + x;
-                for (size_t i = 0; i < n; i++)
-                    flags[i] = (uint8_t)s.flags[i];
-            }
+                linearize(c, s.signal, n);
+            if (variance == NULL)
+                finish(c, n, &s, data, NULL, 0, 0);
+            else if (present(c, FLAT) && present(c, FLAT_VARIANCE))
+                finish(c, n, &s, data, variance, 1, 1);
+            else
+                finish(c, n, &s, data, variance, 1, 0);
+            if (f->start != NULL)
+                write_flags(s.flags, n, (uint8_t *)f->start + y * f->row_step + x);
         }
     }
 }

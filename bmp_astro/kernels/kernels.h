@@ -18,13 +18,18 @@
 #define VECTORIZED
 #endif
 
+/* The arrays of the loop that follows do not overlap, though the compiler cannot tell. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define INDEPENDENT
+#endif
+
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline))
 #else
 #define INLINE static inline
 #endif
-
-enum { SEGMENT = 512 }; /* pixels of a row that are worked on at a time */
 
 typedef enum { U8, I8, U16, I16, U32, I32, U64, I64, F32, F64 } element;
 
