@@ -28,7 +28,7 @@ _HOMES = {
     "bmp_astro.ccdmultipipe": ("CCDMultiPipe", "CalibrationPipe"),
     "bmp_astro.fits": ("Instrument", "Keyword", "read_frame", "write_frame"),
     "bmp_astro.masters": ("combine",),
-    "bmp_astro.night": ("inventory", "plan_night", "reduce_night"),
+    "bmp_astro.night": ("inventory", "plan_night", "provenance", "reduce_night"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -8,6 +8,7 @@ from typing import Any
 from .combine import add_combine
 from .look import add_instrument, add_inventory, add_plan
 from .options import NOTHING_DONE
+from .provenance import add_provenance
 from .reduce import add_demo, add_reduce, add_report
 
 STOPPED = 130  # what a shell tells of a command that Ctrl-C ended
@@ -53,6 +54,7 @@ def command_parser() -> argparse.ArgumentParser:
         add_instrument,
         add_combine,
         add_report,
+        add_provenance,
         add_demo,
     ):
         add(commands)

@@ -17,6 +17,7 @@ from .header import (
     shift_wcs,
 )
 from .instrument import Instrument
+from .intact import changed_units
 from .keywords import Keyword
 from .plausibility import implausible
 from .reader import FrameHeader, data_sums, is_product, read_frame, read_header
@@ -43,6 +44,7 @@ __all__ = [
     "add_history",
     "as_header",
     "calibrated_already",
+    "changed_units",
     "clean_product_header",
     "data_sum",
     "data_sums",

@@ -5,6 +5,7 @@ input gives a copy.
 """
 
 import re
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,6 +32,7 @@ _STORAGE = (
 _LIMITS = ("SATURATE", "SATLEVEL", "MAXLIN")
 _IRAF_STEPS = ("TRIM", "OVERSCAN", "ZEROCOR", "DARKCOR", "FLATCOR")
 _CALSTAT_ORDER = "OTBDF"
+_HISTORY_WIDTH = 72
 SUM_COMMENT = "DATASUM of its pixels, CRC-32 of its header"
 
 
@@ -266,7 +268,9 @@ def add_history(header: fits.Header, *lines: str) -> fits.Header:
         The same header.
     """
     for line in lines:
-        header.add_history(re.sub(r"[^ -~]", "?", line))
+        text = re.sub(r"[^ -~]", "?", line)
+        for part in textwrap.wrap(text, _HISTORY_WIDTH, subsequent_indent="    "):
+            header.add_history(part)
     return header
 
 

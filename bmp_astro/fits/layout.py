@@ -68,7 +68,7 @@ def find_layout(
     ValueError
         If there is no such unit, or it is not a 2-D image.
     """
-    hdus = list(_scan(source, path))
+    hdus = list(scan(source, path))
     image = _choose(hdus, hdu, path)
     if not missing_ok:
         _check_complete(source, path, image)
@@ -87,7 +87,7 @@ def find_layout(
     return Layout(image, header, planes.get("UNCERT"), planes.get("MASK"), crc)
 
 
-def _scan(source: Source, path: str | PathLike) -> Iterator[Hdu]:
+def scan(source: Source, path: str | PathLike) -> Iterator[Hdu]:
     """Yield the units of a file; a damaged one ends it, unless it is the first."""
     index, offset = 0, 0
     while True:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ from .recipe import Recipe
 from .report import MasterReport, mid_date
 
 _INPUTS_WITH_THREE_DIGITS = 999
+_OF_OTHER_INPUTS = re.compile(r"FILENAME|INPUT(SUM|HDU)?|IM(CM|SU|RE|RS)[A-Z]?\d{3,4}")
 _ORIGINS = {
     "inputs": "those of the inputs",
     "noise": "gain and read noise",
@@ -72,7 +74,7 @@ def record_combination(
     first = headers[0]
     header = first.copy() if isinstance(first, fits.Header) else as_header(first)
     clean_product_header(header)
-    for keyword in ("FILENAME", "INPUT", "INPUTSUM", "INPUTHDU"):
+    for keyword in [name for name in header if _OF_OTHER_INPUTS.fullmatch(name)]:
         header.remove(keyword, ignore_missing=True)
     n = len(names)
     set_card(header, "NCOMBINE", n, "number of frames combined")
@@ -97,7 +99,8 @@ def _record_input(
     """Write the name and the checksum of an input; from 1000 on the number takes a letter."""
     last = 5 if number <= _INPUTS_WITH_THREE_DIGITS else 4
     name_key, sum_key = (f"{stem[:last]}{number:0{8 - last}d}" for stem in stems)
-    set_card(header, name_key, os.path.basename(name), "input")
+    said = os.path.basename(name).encode("ascii", "replace").decode()
+    set_card(header, name_key, said, "input" if stems[0] == "IMCMB" else "input that is not used")
     if checksum is not None:
         set_card(header, sum_key, checksum, SUM_COMMENT)
 

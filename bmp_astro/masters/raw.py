@@ -15,9 +15,9 @@ from ..steps.bias import bias_terms
 from ..steps.dark import dark_terms, holds_bias
 from ..steps.facts import find_gain, find_section
 from ..steps.image import BITS
+from ..steps.level import OverscanLevel, frame_level, words_of
 from ..steps.linearity import linear_kernel
 from ..steps.master import Master, open_master
-from ..steps.overscan import OverscanLevel, frame_level
 from ..steps.provenance import record_overscan, record_trim
 from .source import Band, Room, Source, quantum_of
 
@@ -145,9 +145,9 @@ def raw_frame(frame: OpenFrame, path: str | os.PathLike, how: Calibration) -> Ra
         raise ValueError(f"it is not a raw frame: {done}")
     camera = find_instrument(how.instrument, frame.header)
     header = frame.header.copy()
-    overscan = _overscan(frame, how.overscan, camera)
+    overscan, words = _overscan(frame, how.overscan, camera)
     if overscan is not None:
-        record_overscan(header, overscan.level, overscan.variance)
+        record_overscan(header, *overscan, words)
     window = find_section(frame, "trim_section", how.trim_section, camera)
     if window is None:
         window = (slice(0, frame.shape[0]), slice(0, frame.shape[1]))
@@ -241,13 +241,13 @@ def _level_in(level: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
 
 def _overscan(
     frame: OpenFrame, options: dict[str, Any] | None, camera: Instrument
-) -> OverscanLevel | None:
-    """Return the overscan level of every raw row or column, None where there is no overscan."""
+) -> tuple[OverscanLevel | None, str]:
+    """Return the overscan level of every raw row or column, or None, and where it comes from."""
     options = {"section": None, **({} if options is None else options)}
     section = find_section(frame, "overscan_section", options.pop("section"), camera)
     if section is None:
-        return None
-    return frame_level(_Pixels(frame), section, **options)
+        return None, ""
+    return frame_level(_Pixels(frame), section, **options), words_of(section, **options)
 
 
 class _Pixels:

@@ -2,7 +2,17 @@
 
 from .inventory import inventory
 from .plan import plan_night
+from .provenance import Provenance, provenance
 from .reduction import reduce_night
 from .rows import attention, exit_status, summary
 
-__all__ = ["attention", "exit_status", "inventory", "plan_night", "reduce_night", "summary"]
+__all__ = [
+    "Provenance",
+    "attention",
+    "exit_status",
+    "inventory",
+    "plan_night",
+    "provenance",
+    "reduce_night",
+    "summary",
+]

@@ -16,16 +16,16 @@ from .facts import find_gain, find_read_noise, find_section
 from .flat import flat_terms
 from .gain import gain_terms
 from .image import remade, run
+from .level import OverscanLevel, frame_level, words_of
 from .linearity import correct_linearity, note_other_linearity
 from .mask import known_saturation
 from .master import Master, mask_names, open_bad_pixels, open_master
-from .overscan import OverscanLevel, frame_level
 from .provenance import (
     record_bad_pixels,
     record_light,
     record_overscan,
-    record_read_noise,
     record_saturation,
+    record_uncertainty,
     why_not_raw,
 )
 from .trim import cut
@@ -127,17 +127,15 @@ overscan_iterations, overscan_skip
     window = find_section(ccd, "trim_section", trim_section, instrument)
     level = None
     if section is not None:
-        level = frame_level(
-            ccd.data,
-            section,
-            overscan_axis,
-            method=overscan_method,
-            order=overscan_order,
-            sigma=overscan_sigma,
-            iterations=overscan_iterations,
-            skip=overscan_skip,
-        )
-        record_overscan(frame.header, level.level, level.variance)
+        how = {
+            "method": overscan_method,
+            "order": overscan_order,
+            "sigma": overscan_sigma,
+            "iterations": overscan_iterations,
+            "skip": overscan_skip,
+        }
+        level = frame_level(ccd.data, section, overscan_axis, **how)
+        record_overscan(frame.header, *level, words_of(section, **how))
     if window is not None:
         frame = cut(frame, window, instrument)
     parts.append(_level_terms(frame, level, window))
@@ -170,10 +168,10 @@ def _saturation_terms(frame: CCDData, saturation: Any, instrument: Instrument) -
         if saturation is not None:
             logger.warning("saturated pixels are not looked for: not a raw frame (%s)", reason)
         return {}
-    level = known_saturation(frame, saturation, instrument)
+    level, source = known_saturation(frame, saturation, instrument)
     if level is None:
         return {}
-    record_saturation(frame.header, level)
+    record_saturation(frame.header, level, source)
     return {"saturation": level}
 
 
@@ -236,5 +234,5 @@ def _noise_terms(
             "no uncertainty: no read noise is given, in the header, or measured for the master bias"
         )
         return {}
-    record_read_noise(frame.header, noise, source)
+    record_uncertainty(frame.header, gain, noise, source)
     return {"read_noise": noise}

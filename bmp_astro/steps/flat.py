@@ -56,7 +56,7 @@ def divide_flat(
 
 def flat_terms(frame: CCDData, master: Master, flat_min: float) -> dict[str, Any]:
     """Return the kernel's terms of a master flat, and write it into the frame's header."""
-    record_flat(frame.header, master)
+    record_flat(frame.header, master, flat_min)
     return {
         "flat": master.ccd.data,
         "flat_variance": master.variance,

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..fits.section import Section
+from ..fits.section import Section, format_section
 
 METHODS = ("polynomial", "mean", "median")
 _ROUNDING = 1e-6  # adu: what is nearer to the polynomial is on it
@@ -99,6 +99,23 @@ def overscan_level(
     else:
         found = _each_line(lines, method)
     return OverscanLevel(*(plane[:, None] if axis == 1 else plane[None, :] for plane in found))
+
+
+def words_of(
+    section: Section,
+    *,
+    method: str = "polynomial",
+    order: int = 2,
+    sigma: float = 3.0,
+    iterations: int = 1,
+    skip: int | tuple[int, int] = 0,
+    **options: Any,
+) -> str:
+    """Return in words where the level of a frame comes from; parameters are those of the level."""
+    words = f"{format_section(section)}, {method}"
+    if method == "polynomial":
+        words += f" of order {order}, {iterations} x rejection at {sigma:g} sigma"
+    return words + (f", without {skip} at the edges" if np.any(skip) else "")
 
 
 def _without_skipped(lines: np.ndarray, skip: int | tuple[int, int]) -> np.ndarray:

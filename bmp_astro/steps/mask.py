@@ -60,10 +60,11 @@ def mask_saturated(
             f"the level of saturation is one of raw pixels, but this frame is not raw ({reason}): "
             "mask first"
         )
-    level = required(known_saturation(ccd, saturation, instrument), "saturation", "saturation")
+    level, source = known_saturation(ccd, saturation, instrument)
+    level = required(level, "saturation", "saturation")
     bits = (ccd.data >= level) * np.uint8(MaskBit.SATURATED)
     frame = remade(ccd, flags=joined_flags(flags_of(ccd), bits))
-    record_saturation(frame.header, level)
+    record_saturation(frame.header, level, source)
     return frame
 
 
@@ -109,8 +110,8 @@ def mask_bad_pixels(
     return frame
 
 
-def known_saturation(ccd: CCDData, saturation: Any, instrument: Any) -> Any:
-    """Return the level of saturation, adu, or None; note where only the integers tell."""
+def known_saturation(ccd: CCDData, saturation: Any, instrument: Any) -> tuple[Any, str]:
+    """Return the level of saturation, adu, or None, and its source; note where that is the type."""
     level, source = find_saturation(ccd, saturation, instrument)
     if source == "range":
         logger.warning(
@@ -118,4 +119,4 @@ def known_saturation(ccd: CCDData, saturation: Any, instrument: Any) -> Any:
             "masked as saturated; give saturation=",
             level,
         )
-    return level
+    return level, source

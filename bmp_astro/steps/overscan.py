@@ -7,7 +7,7 @@ from astropy.nddata import CCDData
 from ..fits.section import Section
 from .facts import find_section, required
 from .image import remade, run
-from .level import OverscanLevel, frame_level, overscan_level
+from .level import OverscanLevel, frame_level, overscan_level, words_of
 from .provenance import record_overscan
 
 __all__ = ["OverscanLevel", "frame_level", "overscan_level", "subtract_overscan"]
@@ -83,16 +83,14 @@ def subtract_overscan(
         "overscan section",
         "overscan_section",
     )
-    found = frame_level(
-        ccd.data,
-        section,
-        overscan_axis,
-        method=overscan_method,
-        order=overscan_order,
-        sigma=overscan_sigma,
-        iterations=overscan_iterations,
-        skip=overscan_skip,
-    )
+    how = {
+        "method": overscan_method,
+        "order": overscan_order,
+        "sigma": overscan_sigma,
+        "iterations": overscan_iterations,
+        "skip": overscan_skip,
+    }
+    found = frame_level(ccd.data, section, overscan_axis, **how)
     frame = remade(ccd)
-    record_overscan(frame.header, found.level, found.variance)
+    record_overscan(frame.header, *found, words_of(section, **how))
     return run(frame, {"level": found.level, "level_variance": frame.header["OSCANVAR"]})

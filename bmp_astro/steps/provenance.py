@@ -25,6 +25,7 @@ from ..fits.section import Section
 from .master import Master
 
 _DONE = {"B": "bias", "D": "dark", "F": "flat"}
+_SOURCES = {"given": "given", "header": "header", "range": "top of the range"}
 
 
 def why_not_raw(ccd: CCDData) -> str:
@@ -41,19 +42,22 @@ def is_done(header: Any, letter: str) -> bool:
     return letter in str(header.get("CALSTAT", ""))
 
 
-def record_saturation(header: fits.Header, level: float) -> None:
+def record_saturation(header: fits.Header, level: float, source: str) -> None:
     """Write the level from which raw pixels are saturated; later steps keep it true."""
     set_card(header, "SATURATE", level, "level of saturation")
+    add_history(header, f"saturated pixels masked, from {level:g} adu ({_SOURCES[source]})")
 
 
-def record_overscan(header: fits.Header, level: np.ndarray, variance: np.ndarray) -> None:
+def record_overscan(
+    header: fits.Header, level: np.ndarray, variance: np.ndarray, words: str = ""
+) -> None:
     """Write that the overscan is subtracted, and what it was, as a mean over the frame."""
     mean = float(np.mean(level))
     set_card(header, "OSCANLEV", mean, "[adu] overscan level, mean")
     set_card(header, "OSCANVAR", float(np.mean(variance)), "[adu2] variance of OSCANLEV")
     clean_product_header(header, applied=["BIASSEC"])
     follow_limits(header, subtract=mean)
-    add_history(header, f"overscan subtracted: {mean:.3f} adu")
+    add_history(header, f"overscan subtracted: {mean:.3f} adu", *filter(None, [words]))
 
 
 def record_trim(header: fits.Header, section: Section, instrument: Instrument) -> None:
@@ -93,6 +97,16 @@ def record_read_noise(header: fits.Header, read_noise: Any, source: str) -> None
     set_card(header, "RDNSRC", source, "source of the read noise")
 
 
+def record_uncertainty(header: fits.Header, gain: Any, read_noise: Any, source: str) -> None:
+    """Write that the uncertainty is made, and from what."""
+    record_read_noise(header, read_noise, source)
+    add_history(
+        header,
+        f"uncertainty: gain {np.mean(gain):.6g} electron/adu, read noise "
+        f"{np.mean(read_noise):.4g} electron ({source})",
+    )
+
+
 def record_gain(header: fits.Header, gain: Any, instrument: Any) -> None:
     """Write that the frame is in electron: its gain is 1, the raw one is kept."""
     mean = float(np.mean(gain))
@@ -101,14 +115,14 @@ def record_gain(header: fits.Header, gain: Any, instrument: Any) -> None:
     add_history(header, f"multiplied by the gain: {mean:.6g} electron/adu")
 
 
-def record_flat(header: fits.Header, master: Master) -> None:
+def record_flat(header: fits.Header, master: Master, flat_min: float) -> None:
     """Write that the frame is divided by a master flat."""
     _mark_done(header, "F")
     _name_master(header, "FLAT", master)
     norm = master.ccd.header.get("FLATNORM")
     if norm is not None:
         set_card(header, "FLATNORM", norm, "divisor that normalized the flat")
-    add_history(header, f"divided by flat: {master.name}")
+    add_history(header, f"divided by flat: {master.name}, where it is {flat_min:g} or more")
 
 
 def record_bad_pixels(header: fits.Header, name: str, checksum: str) -> None:

@@ -11,7 +11,7 @@ from ..kernels.calibrate import calibrate as run_kernel
 from .facts import find_gain, find_read_noise, required
 from .image import remade
 from .master import open_master
-from .provenance import record_read_noise
+from .provenance import record_uncertainty
 
 
 def create_uncertainty(
@@ -72,7 +72,7 @@ def create_uncertainty(
     gain = required(find_gain(ccd, gain, instrument), "gain", "gain")
     noise, source = find_read_noise(ccd, read_noise, gain, instrument, bias)
     noise = required(noise, "read noise", "read_noise")
-    record_read_noise(frame.header, noise, source)
+    record_uncertainty(frame.header, gain, noise, source)
     constant = level_variance(ccd)
     if bias is not None and bias.variance is not None:
         constant = constant + bias.variance

@@ -122,7 +122,17 @@ def test_what_the_header_of_a_product_says(sample):
     expected = (58000 - header["OSCANLEV"] - 40 - 30 / 3) * 1.7
     assert header["SATURATE"] == pytest.approx(expected, abs=5)
     assert not {"BIASSEC", "TRIMSEC", "DATASEC"} & set(header)
-    assert len(header["HISTORY"]) == 6
+    assert list(header["HISTORY"]) == [
+        "saturated pixels masked, from 58000 adu (header)",
+        f"overscan subtracted: {header['OSCANLEV']:.3f} adu",
+        "[41:48,1:60], polynomial of order 2, 1 x rejection at 3 sigma",
+        "trimmed to [1:40,1:60]",
+        "bias subtracted: master_bias.fits",
+        "uncertainty: gain 1.7 electron/adu, read noise 6 electron (header)",
+        "dark subtracted: master_dark.fits, times 0.333333",
+        "multiplied by the gain: 1.7 electron/adu",
+        "divided by flat: master_flat.fits, where it is 0.1 or more",
+    ]
 
 
 def test_nothing_given_is_changed(sample, unchanged):
