@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-DONE, NOTHING_DONE = 0, 2
+DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
 MASK = "mask"  # given as a master is, but a mask of bad pixels
 
 
