@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from astropy.nddata import CCDData
@@ -13,6 +13,7 @@ from .core import BigMultiPipe, Outcome, PipelineError, pout_to_table
 from .fits import Instrument, read_frame, read_header, write_frame
 from .masters.pipe import file_identity
 from .steps import calibrate, image_statistics, observation_facts, raise_alarms
+from .steps.master import CACHE_SIZE
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,9 @@ BYTES_PER_PIXEL = 24
 # A product: float32 pixels, float32 sigma, and flags; and its headers.
 PRODUCT_BYTES_PER_PIXEL = 9
 PRODUCT_HEADERS = 64 * 2**10
+# A master that is kept: float32 pixels and variance, flags and mask.
+MASTER_BYTES_PER_PIXEL = 10
+MASTER_KEYWORDS = ("master_bias", "master_dark", "master_flat", "bad_pixel_mask")
 # What an interpreter with numpy, astropy and the steps takes before it sees a pixel.
 BYTES_PER_TASK = 64 * 2**20
 
@@ -36,6 +40,9 @@ class CCDMultiPipe(BigMultiPipe):
     process_size : int or callable, optional
         The memory (bytes) that one file needs, or a function that tells it from the file's name;
         by default `frame_size`.
+    worker_size : int or callable, optional
+        The memory (bytes) that stays in each worker process from file to file, or a function that
+        tells it from the control keywords; by default `masters_size`.
     output_size : int or callable, optional
         The room (bytes) that one output takes on the disk, or a function that tells it from the
         input; by default `product_size`. `None` starts a run without looking for room.
@@ -80,6 +87,7 @@ class CCDMultiPipe(BigMultiPipe):
     ) -> None:
         kwargs.setdefault("instrument", self.instrument)
         kwargs.setdefault("output_size", product_size)
+        kwargs.setdefault("worker_size", masters_size)
         size = frame_size if process_size is None else process_size
         super().__init__(*args, process_size=size, on_error=on_error, **kwargs)
 
@@ -238,6 +246,37 @@ def product_size(in_name: Any) -> int:
     except (OSError, ValueError):
         return 0
     return PRODUCT_HEADERS + PRODUCT_BYTES_PER_PIXEL * ny * nx
+
+
+def masters_size(control: Mapping[str, Any]) -> int:
+    """Estimate the memory that the masters take which a process keeps from frame to frame.
+
+    Parameters
+    ----------
+    control : mapping
+        The control keywords, with those of single files in ``file_keywords``. Masters that are
+        paths count: their headers are read. As many of the largest as are kept at a time count.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
+    single = control.get("file_keywords")
+    streams = [control, *({} if single is None else single).values()]
+    given = [stream.get(key) for stream in streams for key in MASTER_KEYWORDS]
+    paths = {os.fspath(path) for path in given if isinstance(path, str | os.PathLike)}
+    sizes = sorted(map(_master_size, paths), reverse=True)
+    return sum(sizes[:CACHE_SIZE])
+
+
+def _master_size(path: str) -> int:
+    """Return the bytes of a master in memory; of one that cannot be read, none."""
+    try:
+        ny, nx = read_header(path).shape
+    except (OSError, ValueError):
+        return 0
+    return MASTER_BYTES_PER_PIXEL * ny * nx
 
 
 def _log_failures(pout: list[Outcome]) -> None:

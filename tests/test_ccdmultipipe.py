@@ -6,11 +6,18 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.nddata import CCDData
+from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import QTable
 
-from bmp_astro import CalibrationPipe, CCDMultiPipe, Instrument, PipelineError, prune_pout
-from bmp_astro.ccdmultipipe import frame_size
+from bmp_astro import (
+    CalibrationPipe,
+    CCDMultiPipe,
+    Instrument,
+    PipelineError,
+    prune_pout,
+    write_frame,
+)
+from bmp_astro.ccdmultipipe import frame_size, masters_size
 from bmp_astro.simulate import simulate_night
 from bmp_astro.steps import (
     as_single,
@@ -20,6 +27,7 @@ from bmp_astro.steps import (
     subtract_overscan,
     trim,
 )
+from bmp_astro.steps.master import load_master
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +193,30 @@ def test_the_memory_of_a_file_is_told_from_its_header(lights, tmp_path):
     assert large - one > 10 * 990_000
     assert frame_size([lights[0], tmp_path / "large.fits"]) == one + large
     assert 0 < frame_size(tmp_path / "nowhere.fits") <= one
+
+
+def test_the_memory_that_masters_take_in_a_process_is_told(tmp_path):
+    """As much as the planes of the largest four that can be kept, each file once."""
+    for number in range(6):
+        shape = (10 + number, 100)
+        ccd = CCDData(np.ones(shape, "float32"), unit="adu")
+        ccd.uncertainty = StdDevUncertainty(np.ones(shape, "float32"))
+        ccd.mask = np.eye(*shape, dtype=bool)
+        write_frame(ccd, tmp_path / f"{number}.fits")
+    paths = [str(tmp_path / f"{number}.fits") for number in range(6)]
+    single = {
+        str(n): {"master_dark": path, "master_flat": paths[5]} for n, path in enumerate(paths)
+    }
+    loaded = [load_master(path) for path in paths[2:]]
+    planes = [
+        plane.nbytes
+        for master in loaded
+        for plane in (master.data, master.uncertainty.array, master.flags, master.mask)
+    ]
+    control = {"master_bias": paths[5], "gain": 2.0, "file_keywords": single}
+    assert masters_size(control) == sum(planes) == 10 * 100 * (12 + 13 + 14 + 15)
+    assert masters_size({"master_bias": tmp_path / "nowhere.fits", "master_dark": loaded[0]}) == 0
+    assert masters_size({"file_keywords": None}) == 0
 
 
 def test_a_list_of_files_makes_one_output(lights, tmp_path):

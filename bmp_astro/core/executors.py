@@ -96,7 +96,10 @@ class Engine:
 
 
 def choose_engine(
-    settings: Settings, functions: Iterable[Callable[..., Any]], n_tasks: int | None
+    settings: Settings,
+    functions: Iterable[Callable[..., Any]],
+    n_tasks: int | None,
+    worker_size: float = 0.0,
 ) -> Engine:
     """Return the engine for a run.
 
@@ -108,6 +111,8 @@ def choose_engine(
         The steps and overridden methods, which decide what "auto" is.
     n_tasks : int or None
         How many inputs there are, where that is known.
+    worker_size : float
+        Bytes that stay in each worker process, or once in all threads.
 
     Returns
     -------
@@ -124,7 +129,7 @@ def choose_engine(
     if settings.PoolClass is not None:
         return _pool_engine(settings, n_tasks)
     if isinstance(kind, str):
-        return _named_engine(kind, settings, functions, n_tasks)
+        return _named_engine(kind, settings, functions, n_tasks, worker_size)
     _refuse_limits(settings, "an executor of your own")
     budget = None if settings.mem_available is None else float(settings.mem_available)
     window = _wanted(settings, _FOREIGN_WINDOW * available_cores())
@@ -139,7 +144,11 @@ def choose_engine(
 
 
 def _named_engine(
-    kind: str, settings: Settings, functions: Iterable[Callable[..., Any]], n_tasks: int | None
+    kind: str,
+    settings: Settings,
+    functions: Iterable[Callable[..., Any]],
+    n_tasks: int | None,
+    worker_size: float,
 ) -> Engine:
     """Return one of the engines that have names."""
     limited = settings.timeout is not None or settings.max_memory is not None
@@ -161,11 +170,13 @@ def _named_engine(
         return Engine(
             lambda: ThreadExecutor(workers),
             workers,
-            budget=budget,
+            budget=None if budget is None else max(budget - worker_size, 1),
             in_process=True,
         )
     if budget is not None:
-        budget = max(budget - workers * WORKER_SIZE, 1)
+        each = WORKER_SIZE + worker_size
+        workers = max(min(workers, int(budget / 2 // each)), 1)
+        budget = max(budget - workers * each, 1)
     window = workers if budget is not None else 2 * workers
     return Engine(lambda: _process_pool(workers, settings), window, budget=budget)
 

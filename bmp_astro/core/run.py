@@ -118,7 +118,7 @@ class Run:
         with ExitStack() as stack:
             stack.enter_context(capturing_logs())
             functions = [*self.steps, *overridden_methods(type(self.pipe))]
-            engine = choose_engine(self.settings, functions, self.n_inputs)
+            engine = choose_engine(self.settings, functions, self.n_inputs, self._worker_size())
             stack.callback(engine.close)
             if engine.in_process and engine.window > 1:
                 stack.enter_context(limited_here(engine.window))
@@ -140,6 +140,18 @@ class Run:
                 yield task, outcome
             self.interrupted = scheduler.interrupted
             yield from self._not_run(scheduler)
+
+    def _worker_size(self) -> float:
+        """Return the bytes that stay in each worker, as far as they can be told."""
+        size = self.settings.worker_size
+        if not callable(size):
+            return 0.0 if size is None else float(size)
+        control = {**self.merged, "file_keywords": self.foretell.file_keywords}
+        try:
+            return float(size(control))
+        except Exception as error:
+            logger.debug("what stays in a worker cannot be estimated: %s", error)
+            return 0.0
 
     def _take_outdir(self, stack: ExitStack) -> None:
         """Lock the output directory, and sweep what dead runs and dead workers leave."""

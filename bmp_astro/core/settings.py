@@ -21,6 +21,10 @@ class Settings:
         The fraction of the available memory to use when ``mem_available`` is `None`.
     process_size : float or callable, optional
         Bytes that one file needs, or a function of its name; for a list input they add up.
+    worker_size : float or callable, optional
+        Bytes that stay in each worker process from file to file (in threads: once), or a function
+        of the control stream, in which ``file_keywords`` are one entry. They are taken off the
+        memory for files, of which workers may take half at the most: else there are fewer.
     output_size : float or callable, optional
         Bytes that one output takes on the disk, or a function of the input. When the outputs
         that are not there yet would not fit, an OSError says so before anything runs.
@@ -54,6 +58,7 @@ class Settings:
     mem_available: float | None = None
     mem_frac: float = 0.8
     process_size: float | Callable[[Any], float] | None = None
+    worker_size: float | Callable[[Mapping[str, Any]], float] | None = None
     output_size: float | Callable[[Any], float] | None = None
     executor: Any = "process"
     PoolClass: Any = None

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,33 @@ def test_dask_keeps_no_limits(make_files, outdir, dask_cluster):
     pipe = Numbers(outdir=outdir, executor=f"dask:{dask_cluster.scheduler_address}")
     with pytest.raises(ValueError, match="dask cannot keep timeout="):
         pipe.pipeline(make_files(1), timeout=5)
+
+
+@pytest.mark.parametrize(("executor", "most"), [("process", 1), ("thread", 4)])
+def test_what_stays_in_a_worker_takes_room_for_each_process(make_files, outdir, executor, most):
+    """Of 1 GB with 300 MB in each worker one process leaves enough; threads share it."""
+    together = outdir / "running"
+    together.mkdir()
+
+    def how_many(data):
+        mark = together / str(data)
+        mark.touch()
+        time.sleep(0.3)
+        number = len(list(together.iterdir()))
+        mark.unlink()
+        return number
+
+    pipe = Numbers(outdir=outdir, executor=executor, num_processes=4, work=how_many)
+    memory = {"mem_available": 1e9, "process_size": 150e6}
+    told = []
+
+    def worker_size(control):
+        told.append(control)
+        return 300e6
+
+    assert max(results(pipe.pipeline(make_files(8), worker_size=worker_size, **memory))) == most
+    assert told[0]["work"] is how_many
+    assert told[0]["file_keywords"] is None
 
 
 MPI_SCRIPT = """
