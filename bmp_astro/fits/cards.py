@@ -14,6 +14,7 @@ from astropy.io import fits
 logger = logging.getLogger(__name__)
 
 CARD_LENGTH = 80
+_LONGEST_NUMBER = 20  # that astropy writes
 _COMMENTARY = ("COMMENT", "HISTORY", "")
 _NUMBER = r"[+-]?(?:\.\d+|\d+(?:\.\d*)?)(?:[DE][+-]?\d+)?"
 _STRING = r"'(?:[^']|'')*'"
@@ -98,6 +99,10 @@ def as_header(cards: object) -> fits.Header:
         return header
     is_header = isinstance(cards, fits.Header)
     for card in cards.cards if is_header else _items(cards):
+        kept = _as_it_is(card) if is_header else None
+        if kept is not None:
+            header.append(kept, bottom=True)
+            continue
         keyword, value, comment = card
         fixed = _card(str(keyword), value, str(comment))
         if is_header and fixed is not None and fixed.comment == comment:
@@ -107,6 +112,23 @@ def as_header(cards: object) -> fits.Header:
         else:
             header.append(fixed, bottom=True)
     return header
+
+
+def _as_it_is(card: fits.Card) -> fits.Card | None:
+    """Return a copy of a card that has room for all it says and can be written; else None."""
+    keyword, value, comment = card
+    if len(keyword) > 8 or not isinstance(value, str | int | float):
+        return None
+    width = _LONGEST_NUMBER if isinstance(value, float) else _width(value)
+    room = CARD_LENGTH - 10 - max(width, _LONGEST_NUMBER) - 3
+    if len(comment) > room and keyword not in _COMMENTARY:
+        return None
+    try:
+        image = card.image
+    except ValueError:
+        return None
+    is_one = len(image) == CARD_LENGTH and is_good(image)
+    return fits.Card.fromstring(image) if is_one else None
 
 
 def _as_written(card: fits.Card, rebuilt: fits.Card) -> fits.Card:
@@ -144,7 +166,8 @@ def _card(keyword: str, value: object, comment: str) -> fits.Card | None:
         keyword = f"HIERARCH {keyword}"
     else:
         room = CARD_LENGTH - 10
-    width = _width(value)
+    is_float = isinstance(value, float) and not is_long
+    width = _LONGEST_NUMBER if is_float else _width(value)
     if width > room and (is_long or not isinstance(value, str)):
         return None
     if not isinstance(value, str) or width <= room:
@@ -169,6 +192,10 @@ def _width(value: object) -> int:
     """Return the number of characters that a value takes on a card."""
     if isinstance(value, fits.card.Undefined):
         return 0
+    if isinstance(value, bool):
+        return 1
+    if isinstance(value, int):
+        return len(str(value))
     if isinstance(value, str):
         return max(len(value.replace("'", "''")), 8) + 2
     return len(fits.Card("X", value).image[10:].rstrip().lstrip())
@@ -264,8 +291,6 @@ def set_card(header: fits.Header, keyword: str, value: object, comment: str = ""
     if card is None:
         raise ValueError(f"{keyword} = {value!r} cannot be written in a FITS header")
     if keyword in header:
-        at = header.index(keyword)
-        del header[at]
-        header.insert(at, card)
+        header[keyword] = card.value, card.comment
     else:
         header.append(card, end=True)
