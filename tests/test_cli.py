@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,3 +230,62 @@ def test_instrument_notes_what_cannot_be_right(tmp_path, capsys):
     assert main(["instrument", str(tmp_path / "none.fits")]) == 2
     assert main(["instrument", str(path), "--instrument", "ninna"]) == 2
     assert "did you mean 'NINA'" in capsys.readouterr().err
+
+
+def test_one_command_line_in_error_names_what_may_be_meant(capsys):
+    for arguments, hint in (
+        (["redcue", "raw"], "did you mean reduce?"),
+        (["reduce", "raw", "--outdri", "out"], "did you mean --outdir?"),
+        (["reduce", "raw", "--outdir", "out", "--overwrit"], "did you mean --overwrite?"),
+        (["combine", "raw", "-o", "m.fits", "--n-hihg=2"], "did you mean --n-high?"),
+    ):
+        with pytest.raises(SystemExit) as error:
+            main(arguments)
+        assert error.value.code == 2
+        said = capsys.readouterr().err
+        assert hint in said
+        assert len(said.splitlines()) == 2
+
+
+def test_a_reader_that_goes_away_costs_neither_the_page_nor_a_traceback(good, tmp_path):
+    reduce = f"{sys.executable} -m bmp_astro reduce {good} --outdir {tmp_path}/out"
+    command = f"{reduce} | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("141\n", "")
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_an_inventory_shows_what_is_known_and_names_what_is_not(raw, capsys):
+    assert main(["inventory", str(raw)]) == 0
+    head, *_, last = capsys.readouterr().out.splitlines()
+    assert "gain_setting" not in head
+    assert last.startswith("no file tells: ")
+    assert "gain_setting" in last
+
+
+def test_what_many_files_share_is_said_once(good, tmp_path, capsys):
+    lights = sorted(str(path) for path in good.glob("cluster-*"))
+    assert len(lights) > 1
+    assert main(["plan", *lights]) == 2
+    planned = capsys.readouterr().out
+    assert main(["reduce", *lights, "--outdir", str(tmp_path / "a")]) == 2
+    assert main(["reduce", *lights, "--outdir", str(tmp_path / "b"), "--require", "none"]) == 0
+    for said in (planned, *capsys.readouterr().out.split("the page is")[:2]):
+        [line] = [line for line in said.splitlines() if "there is no master flat" in line]
+        assert f"{lights[0]} and {len(lights) - 1} more: " in line
+        assert line.count("there is no master flat") == 1
+
+
+def test_combine_replaces_none_of_its_frames(good, tmp_path, capsys):
+    copies = [shutil.copy(good / f"bias-00{i}.fit", tmp_path) for i in (1, 2)]
+    before = [Path(copy).read_bytes() for copy in copies]
+    assert main(["combine", *copies, "-o", copies[0], "--overwrite"]) == 2
+    assert "is one of the frames: give the master another name" in capsys.readouterr().err
+    assert [Path(copy).read_bytes() for copy in copies] == before
+    assert main(["combine", *copies, "-o", str(tmp_path / "no" / "m.fits")]) == 2
+    assert "there is no directory" in capsys.readouterr().err
+
+
+def test_what_the_system_says_names_the_file_and_no_number(tmp_path, capsys):
+    assert main(["reduce", str(tmp_path), "--outdir", "o", "--instrument", "nope.toml"]) == 2
+    assert capsys.readouterr().err == "bmp-astro: nope.toml: No such file or directory\n"

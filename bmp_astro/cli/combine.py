@@ -1,6 +1,7 @@
 """``combine``: one frame out of several."""
 
 import argparse
+import os
 from typing import Any
 
 from .options import DONE, add_command, size
@@ -35,7 +36,22 @@ def _combine(options: argparse.Namespace) -> int:
     noise = None if options.read_noise is None else options.read_noise * u.electron
     names = ("method", "clip", "n_low", "n_high", "sigma_low", "sigma_high", "scale", "mem_limit")
     keywords = {name: getattr(options, name) for name in names}
+    _check_output(options)
     master = combine(options.frames, gain=gain, read_noise=noise, **keywords)
     write_frame(master, options.output, overwrite=options.overwrite, checksum=True)
     print(f"{len(options.frames)} frames combined into {options.output}")
     return DONE
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    """Refuse, before any work, to replace a frame or what may not be replaced."""
+    output = options.output
+    folder = os.path.dirname(os.path.abspath(output))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"{output}: there is no directory {folder}: make it first")
+    if not os.path.exists(output):
+        return
+    if any(os.path.samefile(name, output) for name in options.frames if os.path.exists(name)):
+        raise ValueError(f"{output} is one of the frames: give the master another name")
+    if not options.overwrite:
+        raise FileExistsError(f"{output} exists: give another name, or --overwrite")

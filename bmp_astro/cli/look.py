@@ -12,6 +12,7 @@ from .options import (
     add_raw_command,
     choice,
     print_table,
+    together,
 )
 
 
@@ -40,8 +41,17 @@ def _inventory(options: argparse.Namespace) -> int:
     from ..night import inventory
 
     table = inventory(options.raw, instrument=options.instrument)
-    print_table(table)
+    unknown = [name for name in table.colnames if name != "message" and _is_empty(table[name])]
+    print_table(table[[name for name in table.colnames if not _is_empty(table[name])]])
+    if unknown and len(table):
+        print(f"\nno file tells: {', '.join(unknown)}")
     return DONE if len(table) else NOTHING_DONE
+
+
+def _is_empty(column: Any) -> bool:
+    """Whether a column says nothing of any file."""
+    masked = getattr(column, "mask", False)
+    return bool(((column == "") if column.dtype.kind == "U" else masked).all())
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -50,14 +60,21 @@ def _plan(options: argparse.Namespace) -> int:
     table = plan_night(options.raw, **choice(options))
     print_table(table["in_name", "frame_type", "product"])
     print()
-    told = set()
+    alike: dict[tuple[str, str], list[str]] = {}
     for row in table:
-        what = row["in_name"] if row["frame_type"] == "light" else row["product"]
-        reasons = " ".join(filter(None, [row["why"] and f"{row['why']}.", row["message"]]))
-        if reasons and (what, reasons) not in told:
-            told.add((what, reasons))
-            print(f"{what if what else row['in_name']}: {reasons}")
+        master = "" if row["frame_type"] == "light" else str(row["product"])
+        alike.setdefault((master, _reasons(row)), []).append(str(row["in_name"]))
+    for (master, reasons), names in alike.items():
+        if reasons:
+            print(f"{master if master else together(names)}: {reasons}")
     return DONE if any(table["product"] != "") else NOTHING_DONE
+
+
+def _reasons(row: Any) -> str:
+    """Why a row of a plan is as it is, each reason once."""
+    why = str(row["why"])
+    own = "; ".join(text for text in str(row["message"]).split("; ") if text not in why)
+    return " ".join(filter(None, [why and f"{why}.", own]))
 
 
 def _instrument(options: argparse.Namespace) -> int:

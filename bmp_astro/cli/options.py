@@ -1,6 +1,7 @@
 """What the commands share: their options, the exit statuses, and how a table is printed."""
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
@@ -48,7 +49,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
         "--require",
         metavar="KINDS",
         default="bias,flat",
-        help="masters without which a light is not reduced, with commas (%(default)s)",
+        help="masters without which a light is not reduced, with commas, or none (%(default)s)",
     )
 
 
@@ -68,7 +69,7 @@ def choice(options: argparse.Namespace) -> dict[str, Any]:
         "instrument": options.instrument,
         "masters": options.masters,
         "use": {kind: path for kind, path in options.set if kind != MASK},
-        "require": [kind for kind in options.require.split(",") if kind],
+        "require": [kind for kind in options.require.split(",") if kind not in ("", "none")],
     }
 
 
@@ -87,5 +88,14 @@ def size(text: str) -> int:
 
 
 def print_table(table: Any) -> None:
-    """Print a table whole, however wide the terminal is."""
+    """Print a table whole, however wide the terminal is, with six digits of each number."""
+    table = table.copy(copy_data=False)
+    for name in table.colnames:
+        if table[name].dtype.kind == "f":
+            table[name].info.format = ".6g"
     print("\n".join(table.pformat(max_lines=-1, max_width=-1, align="<")))
+
+
+def together(names: Sequence[str]) -> str:
+    """Files about which the same is said, in few words."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

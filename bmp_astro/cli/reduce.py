@@ -3,7 +3,17 @@
 import argparse
 from typing import Any
 
-from .options import DONE, MASK, add_choice, add_command, add_raw_command, choice, print_table, size
+from .options import (
+    DONE,
+    MASK,
+    add_choice,
+    add_command,
+    add_raw_command,
+    choice,
+    print_table,
+    size,
+    together,
+)
 
 
 def add_reduce(commands: Any) -> None:
@@ -83,23 +93,26 @@ def _show(table: Any, outdir: str) -> int:
     """Print the summary of a night and where everything lies; the exit status it deserves."""
     from ..night import attention, exit_status, summary
 
+    page = _page(outdir)
     print_table(summary(table))
+    alike: dict[tuple[str, str], list[str]] = {}
     for row in attention(table):
-        print(f"{row['status']}: {row['in_name']}: {row['why']}")
+        alike.setdefault((row["status"], row["why"]), []).append(str(row["in_name"]))
+    for (status, why), names in alike.items():
+        print(f"{status}: {together(names)}: {why}")
     print(f"\nproducts, night.ecsv, plan.ecsv and bmp_astro.log are in {outdir}")
-    _write_page(outdir)
+    print(page)
     return exit_status(table)
 
 
-def _write_page(outdir: str) -> None:
+def _page(outdir: str) -> str:
+    """Write the page before anything is printed, and tell where it is, or why there is none."""
     from ..report import write_report
 
     try:
-        page = write_report(outdir)
-    except ImportError as error:
-        print(f"no report.html: {error}")
-    else:
-        print(f"the page is {page}")
+        return f"the page is {write_report(outdir)}"
+    except (ImportError, OSError) as error:
+        return f"no report.html: {error}"
 
 
 def _report(options: argparse.Namespace) -> int:
