@@ -17,6 +17,8 @@ FACTS: dict[str, u.UnitBase | type] = {
     "temperature": u.deg_C,
     "set_temperature": u.deg_C,
     "gain": GAIN_UNIT,
+    "em_gain": float,
+    "excess_noise": float,
     "gain_setting": float,
     "offset": float,
     "readout_mode": str,

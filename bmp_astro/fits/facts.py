@@ -43,6 +43,10 @@ class Fact(NamedTuple):
 
 UNKNOWN = Fact(None, "")
 
+# What is said of the output of a CCD that multiplies electrons, and the card by which a reduction
+# says that it is told of electrons before that.
+MULTIPLIED = {"gain": "RAWGAIN", "read_noise": "RDNSRC"}
+
 
 def fact_of(name: str, source: Source, header: Mapping[str, Any]) -> Fact:
     """Look a fact up, in the unit or type that it has everywhere.
@@ -113,6 +117,15 @@ def words_of(source: Source, header: Mapping[str, Any]) -> Iterator[tuple[str, s
             said = meaningful(card_value(header, name), keyword.empty)
             if said is not None:
                 yield f"{name} card", str(said)
+
+
+def before_multiplication(name: str, found: Fact, em_gain: Fact, header: Mapping[str, Any]) -> Fact:
+    """Return a gain or a read noise in electrons as they were before they were multiplied."""
+    if MULTIPLIED[name] in header or em_gain.value is None:
+        return found
+    if not em_gain.value >= 1:
+        raise ValueError(f"em_gain is {em_gain.value:g} ({em_gain.source}) but must be 1 or more")
+    return Fact(found.value / em_gain.value, found.source)
 
 
 def is_unset(temperature: Fact, set_temperature: Fact) -> bool:

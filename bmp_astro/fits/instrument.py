@@ -12,7 +12,17 @@ from astropy.io.fits import Header
 
 from .cardvalues import card_value
 from .common import FACTS, KEYWORDS
-from .facts import UNKNOWN, Fact, Source, fact_of, is_unset, look_up, words_of
+from .facts import (
+    MULTIPLIED,
+    UNKNOWN,
+    Fact,
+    Source,
+    before_multiplication,
+    fact_of,
+    is_unset,
+    look_up,
+    words_of,
+)
 from .keywords import Keyword
 from .kinds import KINDS, name_in_header, type_of_path, type_of_words
 
@@ -39,9 +49,12 @@ class Instrument:
     name : str
         Name of the instrument.
     camera, serial, exptime, filter, xbinning, ybinning, temperature, set_temperature, gain, \
-gain_setting, offset, readout_mode, read_noise, saturation, x_origin, y_origin, object, date_obs, \
-overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword`, value or None
+em_gain, excess_noise, gain_setting, offset, readout_mode, read_noise, saturation, x_origin, \
+y_origin, object, date_obs, overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple \
+of `Keyword`, value or None
         The facts; `value` says in which units they come.
+        Of a CCD that multiplies electrons, ``em_gain`` is by how many, and gain and read noise are
+        those of its output; ``excess_noise`` is what that does to the variance of the photons: 2.
     frame_types : mapping of str to str
         The header's words for ``"bias"``, ``"dark"``, ``"flat"`` and ``"light"``, before the
         common spellings; ``""`` takes a common spelling away.
@@ -90,6 +103,8 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
     temperature: Source = KEYWORDS["temperature"]
     set_temperature: Source = KEYWORDS["set_temperature"]
     gain: Source = KEYWORDS["gain"]
+    em_gain: Source = None
+    excess_noise: Source = None
     gain_setting: Source = KEYWORDS["gain_setting"]
     offset: Source = KEYWORDS["offset"]
     readout_mode: Source = KEYWORDS["readout_mode"]
@@ -154,7 +169,8 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
         `~astropy.units.Quantity`, str, int, float or None
             ``exptime`` in s, ``temperature`` and ``set_temperature`` in deg_C, ``gain`` in
             electron/adu, ``read_noise`` in electron, ``saturation`` in adu; binning and origin
-            are int; ``date_obs`` is ISO text; None when the header does not say.
+            are int; ``date_obs`` is ISO text; None when the header does not say. Gain and read
+            noise of a camera with an ``em_gain`` are in electrons before their multiplication.
 
         Raises
         ------
@@ -196,6 +212,8 @@ overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple of `Keyword
             known = [*FACTS, *self.keys]
             raise ValueError(f"there is no fact {name!r}{did_you_mean(name, known)}")
         found = fact_of(name, getattr(self, name), header)
+        if name in MULTIPLIED and self.em_gain is not None and found.value is not None:
+            return before_multiplication(name, found, self.fact("em_gain", header), header)
         if name == "temperature" and is_unset(found, self.fact("set_temperature", header)):
             return UNKNOWN
         return found

@@ -12,7 +12,7 @@ from .quality import Limits
 from .raw import RawFrame
 from .report import MasterReport
 from .source import sample_of
-from .transfer import Estimate, measure_gain, measure_read_noise
+from .transfer import Estimate, measure_gain, measure_read_noise, without_excess
 
 _PIXELS = 2**18
 
@@ -84,7 +84,8 @@ def gain_of_flats(raws: Sequence[RawFrame], read_noise: float) -> Estimate | Non
             pixels[band.flags != 0] = np.nan
         frames.append(pixels)
         darks.append(0.0 if raw.dark is None else raw.dark_scale * raw.dark.level)
-    return measure_gain(frames, Estimate(read_noise, 0.0, 0), float(np.mean(darks)))
+    found = measure_gain(frames, Estimate(read_noise, 0.0, 0), float(np.mean(darks)))
+    return without_excess(found, raws[0].excess_noise)
 
 
 def _read_noise_alarm(raws: Sequence[RawFrame], read_noise: ReadNoise, limits: Limits) -> list[str]:

@@ -82,10 +82,11 @@ def expected_noise(
     floor = np.array([read_noise.adu**2 + raw.level_variance for raw in raws])
     if kind == "bias":
         return Noise(floor, 0.0, fraction)
+    excess = raws[0].excess_noise
     if kind == "dark":
-        return Noise(floor, 1 / gain, fraction)
+        return Noise(floor, excess / gain, fraction)
     dark = [0.0 if r.dark is None else r.dark_scale * max(r.dark.level, 0.0) for r in raws]
-    return Noise(floor * gain**2 + gain * np.array(dark), 1.0, fraction)
+    return Noise(floor * gain**2 + excess * gain * np.array(dark), excess, fraction)
 
 
 def add_common_variance(kind: str, raws: Sequence[RawFrame], variance: np.ndarray) -> None:

@@ -11,12 +11,12 @@ from astropy.nddata import CCDData
 
 from ..fits import Instrument, find_instrument, read_frame
 from ..steps import subtract_overscan, trim
-from ..steps.facts import find_saturation, find_section
+from ..steps.facts import find_excess_noise, find_saturation, find_section
 from ..steps.provenance import why_not_raw
 from .camera import CameraMeasures, Measured, difference_alarm
 from .quality import Limits
 from .source import ccd_source, sample_of
-from .transfer import Estimate, find_plateau, measure_gain, measure_read_noise
+from .transfer import Estimate, find_plateau, measure_gain, measure_read_noise, without_excess
 
 Frames = Sequence[str | os.PathLike | CCDData]
 _PIXELS = 2**20  # of each frame, in blocks of rows; the same ones in all
@@ -182,7 +182,8 @@ def _gain(flats: list[_Sample], pedestal: np.ndarray, noise: Estimate) -> Estima
     for flat in flats:
         by_filter.setdefault(flat.fact("filter"), []).append(flat.pixels - pedestal)
     found = [measure_gain(pixels, noise) for pixels in by_filter.values()]
-    return min(filter(None, found), key=lambda one: one.uncertainty / one.value, default=None)
+    best = min(filter(None, found), key=lambda one: one.uncertainty / one.value, default=None)
+    return without_excess(best, find_excess_noise(flats[0].header, flats[0].camera) if best else 1)
 
 
 def _dark_current(

@@ -17,7 +17,16 @@ from .find import MasterFile, find_masters
 from .quality import Limits
 
 _SIGMA = 6.0
-_SAME = ("camera", "serial", "xbinning", "ybinning", "readout_mode", "gain_setting", "offset")
+_SAME = (
+    "camera",
+    "serial",
+    "xbinning",
+    "ybinning",
+    "readout_mode",
+    "gain_setting",
+    "em_gain",
+    "offset",
+)
 _MAD_TO_SIGMA = 1.4826
 
 Places = str | os.PathLike | Iterable[str | os.PathLike]

@@ -13,7 +13,7 @@ from ..fits.section import Section
 from ..kernels import Calibrated, calibrate
 from ..steps.bias import bias_terms
 from ..steps.dark import dark_terms, holds_bias
-from ..steps.facts import find_gain, find_section
+from ..steps.facts import find_excess_noise, find_gain, find_section
 from ..steps.image import BITS
 from ..steps.level import OverscanLevel, frame_level, words_of
 from ..steps.linearity import linear_kernel
@@ -118,6 +118,11 @@ class RawFrame:
         """Exposure time, s."""
         exptime = self.fact("exptime")
         return None if exptime is None else float(exptime.to_value(u.s))
+
+    @property
+    def excess_noise(self) -> float:
+        """By what the variance of photons is larger than their number."""
+        return find_excess_noise(self.source.header, self.camera)
 
     def fact(self, name: str) -> Any:
         """Return what the header says, as `Instrument.value` does."""

@@ -123,6 +123,13 @@ def measure_gain(
     return Estimate(1 / value, error / value**2, len(inverse))
 
 
+def without_excess(gain: Estimate | None, factor: float) -> Estimate | None:
+    """Return a gain as it is where the variance of photons is larger than their number."""
+    if gain is None or factor == 1:
+        return gain
+    return gain._replace(value=gain.value * factor, uncertainty=gain.uncertainty * factor)
+
+
 def find_plateau(maxima: np.ndarray, highest: float) -> Estimate | None:
     """Find the level at which pixels stop, if that is below what the numbers could hold.
 

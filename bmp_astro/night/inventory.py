@@ -37,6 +37,9 @@ COLUMNS: dict[str, tuple[type, u.Unit | None]] = {
 }
 
 
+_MORE = ("serial", "em_gain")  # facts that have no column
+
+
 def inventory(
     raw: Raw, *, instrument: Spec = None, cache: str | os.PathLike | None = None
 ) -> Table:
@@ -161,7 +164,7 @@ def _described(
     quick: Any = None,
 ) -> Frame:
     """A frame by its header; ``quick`` remembers what it said of the same cards before."""
-    names = [name for name in (*COLUMNS, "serial", *camera.keys) if name not in ("ny", "nx")]
+    names = [name for name in (*COLUMNS, *_MORE, *camera.keys) if name not in ("ny", "nx")]
     if quick is None:
         facts = {name: camera.value(name, header) for name in names}
         reason = calibrated_already(header)

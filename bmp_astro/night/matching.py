@@ -21,6 +21,7 @@ _CAMERA: dict[str, u.Quantity | None] = dict.fromkeys(
         "ybinning",
         "readout_mode",
         "gain_setting",
+        "em_gain",
         "offset",
         "ny",
         "nx",

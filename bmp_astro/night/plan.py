@@ -197,7 +197,7 @@ def _existing(masters: Masters, instrument: Spec) -> list[Candidate]:
         camera = find_instrument(instrument, master.header)
         # Size and origin are the raw frames': a product's own have been trimmed.
         names = ("camera", "serial", "xbinning", "ybinning", "readout_mode", "gain_setting")
-        names += ("offset", "temperature", "filter", "exptime", "date_obs", *camera.keys)
+        names += ("em_gain", "offset", "temperature", "filter", "exptime", "date_obs", *camera.keys)
         frame = Frame(master.path, master.kind, {n: camera.value(n, master.header) for n in names})
         removed = bool(master.header.get("BIASSUB", True))
         found.append(

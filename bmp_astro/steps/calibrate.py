@@ -29,7 +29,7 @@ from .provenance import (
     why_not_raw,
 )
 from .trim import cut
-from .uncertainty import level_variance
+from .uncertainty import level_variance, noise_terms
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +147,8 @@ overscan_iterations, overscan_skip
         frame, parts = _linear(frame, parts, linearity, bias)
     gain = find_gain(frame, gain, instrument)
     parts.append(_noise_terms(frame, gain, read_noise, bias, instrument))
+    if "EXCNOISE" in frame.header and "read_noise" in parts[-1]:
+        frame, parts = _with_uncertainty(frame, parts, bias)
     dark = None if master_dark is None else open_master(master_dark, "dark", frame)
     if dark is not None:
         parts.append(dark_terms(frame, dark, dark_scale, bias, instrument))
@@ -235,4 +237,13 @@ def _noise_terms(
         )
         return {}
     record_uncertainty(frame.header, gain, noise, source)
-    return {"read_noise": noise}
+    terms = noise_terms(frame.header, gain, noise, instrument)
+    return terms if "EXCNOISE" in frame.header else {"read_noise": noise}
+
+
+def _with_uncertainty(
+    frame: CCDData, parts: list[dict[str, Any]], bias: Master | None
+) -> tuple[CCDData, list[dict[str, Any]]]:
+    """Return the frame with an uncertainty whose gain is not the one to apply."""
+    made = run(frame, *parts, {"apply_gain": False})
+    return made, [{} if bias is None else {"bias_variance": bias.variance}]

@@ -67,6 +67,18 @@ def find_read_noise(
     return None, ""
 
 
+def find_excess_noise(header: Any, instrument: Any = None) -> float:
+    """Return by what the variance of the photons is larger than their number; 1 for most cameras.
+
+    That of a CCD that multiplies electrons is 2 (Robbins and Hadwen 2003, IEEE Transactions on
+    Electron Devices 50, 1227).
+    """
+    found = find_instrument(instrument, header).value("excess_noise", header)
+    if found is not None and not found >= 1:
+        raise ValueError(f"excess_noise is {found:g} but must be 1 or more")
+    return 1.0 if found is None else found
+
+
 def find_saturation(ccd: CCDData, saturation: Any, instrument: Any = None) -> tuple[Any, str]:
     """Return the raw level in adu from which a pixel is saturated, or None, and who said so."""
     if saturation is not None:

@@ -107,6 +107,11 @@ def record_uncertainty(header: fits.Header, gain: Any, read_noise: Any, source: 
     )
 
 
+def record_excess_noise(header: fits.Header, factor: float) -> None:
+    """Write what the uncertainty says of the photons of a camera that multiplies electrons."""
+    set_card(header, "EXCNOISE", factor, "factor of the variance of photons")
+
+
 def record_gain(header: fits.Header, gain: Any, instrument: Any) -> None:
     """Write that the frame is in electron: its gain is 1, the raw one is kept."""
     mean = float(np.mean(gain))

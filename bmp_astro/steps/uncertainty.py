@@ -8,10 +8,10 @@ import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty
 
 from ..kernels.calibrate import calibrate as run_kernel
-from .facts import find_gain, find_read_noise, required
+from .facts import find_excess_noise, find_gain, find_read_noise, required
 from .image import remade
 from .master import open_master
-from .provenance import record_uncertainty
+from .provenance import record_excess_noise, record_uncertainty
 
 
 def create_uncertainty(
@@ -24,8 +24,9 @@ def create_uncertainty(
 ) -> CCDData:
     r"""Make the uncertainty of a frame from its own signal: after the bias, before the dark.
 
-    Its square is :math:`\max(S, 0) / g + R^2 / g^2 + V_{os} + V_B`, of the signal :math:`S`, the
+    Its square is :math:`f \max(S, 0) / g + R^2 / g^2 + V_{os} + V_B`, of the signal :math:`S`, the
     gain :math:`g`, the read noise :math:`R`, and the variances of overscan level and master bias.
+    The factor :math:`f` is 1, or the ``excess_noise`` of an instrument that multiplies electrons.
 
     Parameters
     ----------
@@ -76,11 +77,23 @@ def create_uncertainty(
     constant = level_variance(ccd)
     if bias is not None and bias.variance is not None:
         constant = constant + bias.variance
-    variance = run_kernel(
-        ccd.data, gain=gain, read_noise=noise, level_variance=constant, apply_gain=False
-    ).variance
+    terms = noise_terms(frame.header, gain, noise, instrument)
+    variance = run_kernel(ccd.data, level_variance=constant, **terms, apply_gain=False).variance
     sigma = StdDevUncertainty(np.sqrt(variance, out=variance), copy=False)
     return remade(frame, uncertainty=sigma)
+
+
+def noise_terms(header: Any, gain: Any, read_noise: Any, instrument: Any) -> dict[str, Any]:
+    """Return gain and read noise for the kernel's noise, with the excess noise of the camera.
+
+    Photons of f times the variance are those of a camera with 1 / f of the gain, and of the read
+    noise: the noise of the readout then stays what it is in adu.
+    """
+    factor = find_excess_noise(header, instrument)
+    if factor == 1:
+        return {"gain": gain, "read_noise": read_noise}
+    record_excess_noise(header, factor)
+    return {"gain": gain / factor, "read_noise": read_noise / factor}
 
 
 def level_variance(ccd: CCDData) -> float:
