@@ -1,5 +1,6 @@
 """FITS files in and out: sections, mask bits, keywords, instruments, frames."""
 
+from .amplifiers import Amplifier, Corners, Readout, amplifiers_of
 from .bands import OpenFrame, open_frame
 from .cameras import GENERIC, MAXIM, find_instrument
 from .cards import as_header, set_card
@@ -32,16 +33,20 @@ from .writer import write_frame
 __all__ = [
     "GENERIC",
     "MAXIM",
+    "Amplifier",
+    "Corners",
     "Fact",
     "FrameHeader",
     "Instrument",
     "Keyword",
     "MaskBit",
     "OpenFrame",
+    "Readout",
     "Section",
     "Understanding",
     "add_calstat",
     "add_history",
+    "amplifiers_of",
     "as_header",
     "calibrated_already",
     "changed_units",

@@ -18,6 +18,7 @@ from .layout import HduSpec, Layout, find_layout
 from .pixels import Encoding, decode, encoding_of
 from .rowsums import RowSums
 from .source import Hdu, Source, open_source
+from .stack import Stack
 from .tiles import unpack
 from .units import parse_unit
 
@@ -49,6 +50,8 @@ class OpenFrame:
         Unit of the pixels.
     hdu : int
         Number of the image's unit in the file.
+    is_stacked : bool
+        Whether the image is made of several units, one upon the other.
     """
 
     def __init__(
@@ -57,7 +60,9 @@ class OpenFrame:
         self.header: fits.Header = layout.header
         self.hdu = layout.image.index
         self._crc = layout.crc
-        self._image = _Plane(source, path, layout.image, summed=summed)
+        planes = [_Plane(source, path, unit, summed=summed) for unit in layout.units]
+        self._image = planes[0] if len(planes) == 1 else Stack(planes)
+        self.is_stacked = len(planes) > 1
         self._uncertainty = layout.uncertainty and _Plane(source, path, layout.uncertainty)
         self._mask = layout.mask and _Plane(source, path, layout.mask)
         self.shape: tuple[int, int] = self._image.shape
@@ -291,9 +296,10 @@ def open_frame(
     path : path-like
         The file; closed when the context ends.
     hdu : int, str or (str, int), optional
-        Number, name, or name and version of the image's unit; None: the first 2-D image.
+        Number, name, or name and version of the image's unit; None: the first 2-D image, or
+        the extensions of all amplifiers, one upon the other.
     instrument : Instrument, str or path-like, optional
-        Its `fix_header` is applied.
+        Knows the amplifiers; its `fix_header` is applied.
     summed : bool
         Add up the pixels' checksum while they are read, for `OpenFrame.checksum`.
 
@@ -318,7 +324,7 @@ def open_frame(
     """
     source = open_source(path)
     try:
-        layout = find_layout(source, path, hdu)
+        layout = find_layout(source, path, hdu, instrument=instrument)
         header = fixed_header(layout.header, path, instrument)
         yield OpenFrame(source, path, layout._replace(header=header), summed)
     finally:

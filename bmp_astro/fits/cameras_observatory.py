@@ -1,9 +1,11 @@
 """Built-in instruments: observatories and their cameras.
 
 Only what differs from the common keywords is said. Where each amplifier has a gain of its own, the
-frame has none.
+frame has none. Files with an extension for each amplifier (LCO's Sinistro, GMOS) say themselves
+where those are.
 """
 
+from .amplifiers import Amplifier, Corners
 from .common import GAIN_UNIT
 from .instrument import Instrument
 from .keywords import Keyword
@@ -22,6 +24,7 @@ LCO = Instrument(
     set_temperature=Keyword("CCDSTEMP", unit="deg_C", valid=(-274.0, 1000.0)),
     readout_mode=Keyword("CONFMODE", kind=str),
     frame_type=Keyword("OBSTYPE", kind=str),
+    wcs_frame="assembled",
 )
 
 GMOS = Instrument(
@@ -98,6 +101,17 @@ DECAM = Instrument(
     ybinning=Keyword("CCDBIN2", kind=int, valid=_BINNING),
     gain_setting=None,
     frame_type=Keyword("OBSTYPE", kind=str),
+    amplifiers=tuple(
+        Amplifier(
+            Keyword(f"DATASEC{name}", kind=str),
+            Keyword(f"BIASSEC{name}", kind=str),
+            Keyword(f"CCDSEC{name}", kind=str),
+            gain=Keyword(f"GAIN{name}", unit=GAIN_UNIT, valid=_POSITIVE),
+            read_noise=Keyword(f"RDNOISE{name}", unit="electron", valid=_POSITIVE),
+            saturation=Keyword(f"SATURAT{name}", unit="adu", valid=_POSITIVE),
+        )
+        for name in "AB"
+    ),
 )
 
 MEGAPRIME = Instrument(
@@ -107,6 +121,16 @@ MEGAPRIME = Instrument(
     temperature=Keyword("DETTEM", unit="deg_C", valid=(-274.0, 1000.0)),
     gain_setting=None,
     frame_type=Keyword("OBSTYPE", "EXPTYPE", kind=str),
+    amplifiers=tuple(
+        Amplifier(
+            Keyword(f"DSEC{name}", kind=str),
+            Keyword(f"BSEC{name}", kind=str),
+            Keyword(f"CSEC{name}", kind=str),
+            gain=Keyword(f"GAIN{name}", unit=GAIN_UNIT, valid=_POSITIVE),
+            read_noise=Keyword(f"RDNOISE{name}", unit="electron", valid=_POSITIVE),
+        )
+        for name in "AB"
+    ),
 )
 
 HSC = Instrument(
@@ -118,6 +142,15 @@ HSC = Instrument(
     temperature=Keyword("T_CCDTV", "DET-TMP", unit="deg_C", valid=(-274.0, 1000.0)),
     gain_setting=None,
     frame_type=Keyword("DATA-TYP", kind=str),
+    amplifiers=tuple(
+        Amplifier(
+            Corners(f"T_EFMN{n}1", f"T_EFMX{n}1", f"T_EFMN{n}2", f"T_EFMX{n}2"),
+            Corners(f"T_OSMN{n}1", f"T_OSMX{n}1", f"T_EFMN{n}2", f"T_EFMX{n}2"),
+            f"[{512 * n - 511}:{512 * n},1:4176]",
+            gain=Keyword(f"T_GAIN{n}", unit=GAIN_UNIT, valid=_POSITIVE),
+        )
+        for n in (1, 2, 3, 4)
+    ),
 )
 
 IRAF = Instrument(

@@ -10,6 +10,7 @@ from typing import Any
 import astropy.units as u
 from astropy.io.fits import Header
 
+from .amplifiers import Amplifier
 from .cardvalues import card_value
 from .common import FACTS, KEYWORDS
 from .facts import (
@@ -74,6 +75,11 @@ of `Keyword`, value or None
         glow.
     wcs_frame : str
         The frame in which CRPIX counts: ``"raw"``, ``"trimmed"`` or ``"assembled"``.
+    amplifiers : tuple of Amplifier
+        Where several amplifiers read the detector: what each one reads. Files in which each has
+        an extension with DATASEC and DETSEC need none.
+    crosstalk : tuple of tuples of float
+        A row for each amplifier: which fraction of the signal of each other one is in its pixels.
     recognized_by : mapping of str to str, or to tuple of str
         Cards, and how their values begin (one of several ways), by which a header is known to be
         this instrument's; ``""`` for a card that only has to be there.
@@ -125,6 +131,8 @@ of `Keyword`, value or None
     match: Mapping[str, Mapping[str, u.Quantity | None]] = field(default_factory=dict)
     dark_scaling: bool = True
     wcs_frame: str = "raw"
+    amplifiers: tuple[Amplifier, ...] = ()
+    crosstalk: tuple[tuple[float, ...], ...] = ()
     recognized_by: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     fix_header: FixHeader = _unchanged
 

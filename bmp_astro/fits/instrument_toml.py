@@ -2,11 +2,13 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from os import PathLike
 from typing import Any
 
 import astropy.units as u
 
+from .amplifiers import Amplifier, Corners
 from .cameras import built_in
 from .common import FACTS
 from .instrument import did_you_mean
@@ -14,7 +16,6 @@ from .keywords import Keyword
 
 _OPTIONS = ("keyword", *Keyword.OPTIONS)
 _KINDS = {"str": str, "float": float, "int": int, "bool": bool}
-_TABLES = ("frame_types", "file_types")
 
 
 def instrument_fields(path: str | PathLike, names: Iterable[str]) -> dict[str, Any]:
@@ -43,23 +44,46 @@ def _field(name: str, entry: Any) -> Any:
     """Return one field of an instrument."""
     if name in FACTS:
         return _fact(entry, FACTS[name])
-    if name == "keys":
-        return {key: _keyword(table) for key, table in _table(entry).items()}
-    if name == "match":
-        return {kind: _tolerances(table) for kind, table in _table(entry).items()}
+    if name in _MAPPINGS:
+        return {key: _MAPPINGS[name](value) for key, value in _table(entry).items()}
     if name == "base":
         return built_in(_text(entry))
-    if name == "recognized_by":
-        return {card: _starts(value) for card, value in _table(entry).items()}
     if name == "bias_exptime":
         return _quantity(entry, u.s)
-    if name in _TABLES:
-        return {key: _text(value) for key, value in _table(entry).items()}
+    if name in ("amplifiers", "crosstalk"):
+        return tuple((_amplifier if name == "amplifiers" else _row)(each) for each in entry)
     if name == "dark_scaling":
         if not isinstance(entry, bool):
             raise TypeError(f"expected true or false, not {entry!r}")
         return entry
     return _text(entry)
+
+
+def _row(entry: Any) -> tuple[float, ...]:
+    """Return a row of numbers."""
+    if not isinstance(entry, list) or any(not isinstance(each, int | float) for each in entry):
+        raise TypeError(f"expected a list of numbers, not {entry!r}")
+    return tuple(map(float, entry))
+
+
+def _amplifier(table: Any) -> Amplifier:
+    """Return one amplifier from its table."""
+    known = [field.name for field in fields(Amplifier)]
+    for name in _table(table):
+        if name not in known:
+            raise ValueError(f"unknown entry {name!r} of an amplifier{did_you_mean(name, known)}")
+    if "data_section" not in table:
+        raise ValueError("an amplifier has no data_section, such as '[1:1024,1:2048]'")
+    return Amplifier(**{name: _of_amplifier(name, entry) for name, entry in table.items()})
+
+
+def _of_amplifier(name: str, entry: Any) -> Any:
+    """Return one entry of an amplifier."""
+    if name == "hdu":
+        return entry
+    if isinstance(entry, Mapping) and "corners" in entry:
+        return Corners(*entry["corners"])
+    return _fact(entry, FACTS.get(name, str))
 
 
 def _fact(entry: Any, wanted: u.UnitBase | type) -> Any:
@@ -139,3 +163,13 @@ def _text(entry: Any) -> str:
     if not isinstance(entry, str):
         raise TypeError(f"expected text, not {entry!r}")
     return entry
+
+
+# Tables of any names, and how what they say is understood.
+_MAPPINGS = {
+    "keys": _keyword,
+    "match": _tolerances,
+    "recognized_by": _starts,
+    "frame_types": _text,
+    "file_types": _text,
+}

@@ -10,8 +10,11 @@ from typing import NamedTuple
 
 from astropy.io import fits
 
+from .cameras import find_instrument
 from .cards import set_card
+from .instrument import Instrument
 from .source import BLOCK, Hdu, Source, next_offset, read_hdu
+from .stack import find_stack, stacked_header
 from .tiles import image_header
 
 logger = logging.getLogger(__name__)
@@ -30,17 +33,31 @@ _GEOMETRY = re.compile(
 
 
 class Layout(NamedTuple):
-    """The units of a file that make one frame."""
+    """The units of a file that make one frame.
+
+    ``units`` are several where each amplifier has its own; the ``image`` is then the first.
+    """
 
     image: Hdu
     header: fits.Header
     uncertainty: Hdu | None
     mask: Hdu | None
+    units: tuple[Hdu, ...]
     crc: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(ny, nx)`` of the units, one upon the other."""
+        return sum(unit.axes[1] for unit in self.units), self.image.axes[0]
 
 
 def find_layout(
-    source: Source, path: str | PathLike, hdu: HduSpec, *, missing_ok: bool = False
+    source: Source,
+    path: str | PathLike,
+    hdu: HduSpec,
+    *,
+    instrument: Instrument | str | PathLike | None = None,
+    missing_ok: bool = False,
 ) -> Layout:
     """Find the image in a file.
 
@@ -51,7 +68,10 @@ def find_layout(
     path : path-like
         The file, for messages and for FILENAME.
     hdu : int, str, (str, int) or None
-        Number, name, or name and version; None takes the first 2-D image.
+        Number, name, or name and version; None takes the first 2-D image, or all that are the
+        amplifiers of one frame.
+    instrument : Instrument, str or path-like, optional
+        Knows the amplifiers; None: chosen by the header.
     missing_ok : bool
         Pixels that are missing from the end of the file do not matter.
 
@@ -70,9 +90,9 @@ def find_layout(
     """
     hdus = list(scan(source, path))
     image = _choose(hdus, hdu, path)
-    if not missing_ok:
-        _check_complete(source, path, image)
-    header = _whole_header(hdus, image)
+    units, header = _amplifiers(hdus, hdu, image, instrument, path)
+    for unit in [] if missing_ok else units:
+        _check_complete(source, path, unit)
     name = os.path.basename(os.fspath(path))
     if header.get("FILENAME") != name:
         set_card(header, "FILENAME", name, "name of this file")
@@ -83,8 +103,39 @@ def find_layout(
                 planes.setdefault(item.name, item)
     for plane in [] if missing_ok else planes.values():
         _check_complete(source, path, plane)
-    crc = image.crc if image.index == 0 else zlib.crc32(b"%d" % image.crc, hdus[0].crc)
-    return Layout(image, header, planes.get("UNCERT"), planes.get("MASK"), crc)
+    crc = hdus[0].crc
+    for unit in units:
+        crc = crc if unit.index == 0 else zlib.crc32(b"%d" % unit.crc, crc)
+    return Layout(units[0], header, planes.get("UNCERT"), planes.get("MASK"), units, crc)
+
+
+def _amplifiers(
+    hdus: list[Hdu],
+    spec: HduSpec,
+    image: Hdu,
+    instrument: Instrument | str | PathLike | None,
+    path: str | PathLike,
+) -> tuple[tuple[Hdu, ...], fits.Header]:
+    """Return the image, or the units of all amplifiers where it is one of several; the header."""
+    header = _whole_header(hdus, image)
+    images = [hdu for hdu in hdus if _is_frame(hdu)]
+    if spec is not None or len(images) < 2:
+        return (image,), header
+    try:
+        camera = find_instrument(instrument, header)
+        headers = [_whole_header(hdus, each) for each in images]
+        found = find_stack(images, headers, camera)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if found is None:
+        return (image,), header
+    first = next(h for h, each in zip(headers, images, strict=True) if each is found.units[0])
+    return found.units, stacked_header(first, hdus[0].header, found, camera)
+
+
+def _is_frame(hdu: Hdu) -> bool:
+    """Tell whether a unit is a 2-D image, and no plane beside one."""
+    return hdu.is_image and len(hdu.axes) == 2 and hdu.name not in ("UNCERT", "MASK")
 
 
 def scan(source: Source, path: str | PathLike) -> Iterator[Hdu]:

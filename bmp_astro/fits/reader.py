@@ -55,11 +55,12 @@ def read_frame(
     path : path-like
         A FITS file, plain, gzipped or tile-compressed.
     hdu : int, str or (str, int), optional
-        Number, name, or name and version of the image's unit; None: the first 2-D image.
+        Number, name, or name and version of the image's unit; None: the first 2-D image, or
+        the extensions of all amplifiers, one upon the other: see `~bmp_astro.steps.trim`.
     unit : str or `~astropy.units.UnitBase`, optional
         Unit of the pixels; None: BUNIT where it names a unit, else adu.
     instrument : Instrument, str or path-like, optional
-        Its `fix_header` is applied.
+        Knows the amplifiers; its `fix_header` is applied.
     record_input : bool
         Write the file's name and checksum into the header, for the product that comes of it:
         INPUT and INPUTSUM, which is the DATASUM of the pixels as they are stored and the CRC-32
@@ -103,7 +104,7 @@ def read_frame(
         pixels,
         unit=frame.unit if unit is None else u.Unit(unit),
         header=frame.header,
-        wcs=wcs_of(frame.header, frame.shape, os.path.basename(os.fspath(path))),
+        wcs=None if frame.is_stacked else wcs_of(frame.header, frame.shape, os.path.basename(path)),
         uncertainty=None if deviation is None else StdDevUncertainty(deviation, copy=False),
     )
     return ccd if flags is None else with_flags(ccd, flags)
@@ -123,9 +124,10 @@ def read_header(
     path : path-like
         A FITS file.
     hdu : int, str or (str, int), optional
-        Number, name, or name and version of the image's unit; None: the first 2-D image.
+        Number, name, or name and version of the image's unit; None: the first 2-D image, or
+        the extensions of all amplifiers, one upon the other: see `~bmp_astro.steps.trim`.
     instrument : Instrument, str or path-like, optional
-        Its `fix_header` is applied.
+        Knows the amplifiers; its `fix_header` is applied.
     missing_ok : bool
         Read the header of a truncated file all the same, if that is whole.
 
@@ -149,13 +151,13 @@ def read_header(
     """
     source = open_source(path)
     try:
-        layout = find_layout(source, path, hdu, missing_ok=missing_ok)
+        layout = find_layout(source, path, hdu, instrument=instrument, missing_ok=missing_ok)
     finally:
         source.close()
     image = layout.image
     return FrameHeader(
         fixed_header(layout.header, path, instrument),
-        (image.axes[1], image.axes[0]),
+        layout.shape,
         encoding_of(image.header, image.bitpix).dtype,
         image.index,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import astropy.units as u
 
+from .amplifiers import Amplifier, Corners
 from .common import FACTS
 from .facts import Source, look_up
 from .instrument import Instrument
@@ -144,6 +145,11 @@ def _value(value: Any) -> str:
         return _text(f"{float(value.value)!r} {value.unit}")
     if isinstance(value, Keyword):
         return _inline(_options(value))
+    if isinstance(value, Amplifier):
+        given = {item.name: getattr(value, item.name) for item in fields(value)}
+        return _inline({name: entry for name, entry in given.items() if entry is not None})
+    if isinstance(value, Corners):
+        return _inline({"corners": (value.x1, value.x2, value.y1, value.y2)})
     if isinstance(value, Mapping):
         return _inline({key: "equal" if each is None else each for key, each in value.items()})
     if isinstance(value, tuple):

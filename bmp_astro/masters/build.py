@@ -16,7 +16,14 @@ from .cards import record_combination, record_master, record_unused
 from .checks import check_camera
 from .combine import as_ccd
 from .defects import mark_defects
-from .expected import NO_READ_NOISE, ReadNoise, add_common_variance, expected_noise, find_read_noise
+from .expected import (
+    NO_READ_NOISE,
+    ReadNoise,
+    add_common_variance,
+    expected_noise,
+    expected_noises,
+    find_read_noise,
+)
 from .inputs import Input, check_inputs, open_inputs, usable
 from .noise import scatter_between
 from .previous import previous_alarm
@@ -57,6 +64,7 @@ def build_master(
     overscan_iterations: int = 1,
     overscan_skip: int | tuple[int, int] = 0,
     trim_section: Any = None,
+    crosstalk: Any = None,
     linearity: Any = None,
     find_defects: bool = True,
     previous_masters: str | os.PathLike | Iterable[str | os.PathLike] | None = None,
@@ -103,6 +111,8 @@ overscan_iterations, overscan_skip
         level.
     trim_section : str or tuple of slice, optional
         As the header says if None.
+    crosstalk : sequence of sequence of float, optional
+        As in `bmp_astro.steps.correct_crosstalk`; as the instrument says if None.
     linearity : sequence of float, table or path-like, optional
         Of darks and flats, as in `bmp_astro.steps.correct_linearity`; not corrected if None.
     find_defects : bool
@@ -169,6 +179,7 @@ overscan_iterations, overscan_skip
             "skip": overscan_skip,
         },
         trim_section=trim_section,
+        crosstalk=crosstalk,
         linearity=None if kind == "bias" else linearity,
     )
     with ExitStack() as opened:
@@ -219,6 +230,7 @@ def _combine(
         recipe,
         factors,
         noise=noise,
+        noises=expected_noises(kind, raws, read_noise, recipe.fractional_noise),
         propagate=False,
         mem_limit=mem_limit,
         num_threads=num_threads,

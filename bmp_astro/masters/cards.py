@@ -18,6 +18,7 @@ from ..fits import (
     set_card,
     set_frame_type,
 )
+from ..fits.amplifiers import readouts_in, write_readouts
 from ..fits.cards import as_header
 from ..fits.header import SUM_COMMENT
 from ..steps.dark import SAME_EXPOSURE
@@ -178,7 +179,9 @@ def record_master(
     set_card(header, "BUNIT", "1" if report.kind == "flat" else "adu", "unit of the pixels")
     if report.kind == "dark":
         set_card(header, "BIASSUB", raws[0].bias is not None, "the bias was subtracted")
-    if raws[0].gain is not None:
+    if raws[0].parts:
+        _record_amplifiers(header, raws[0], read_noise)
+    elif raws[0].gain is not None:
         _record_gain(header, raws[0].gain, raws[0].camera)
     if read_noise.electron is not None:
         record_read_noise(header, read_noise.electron, read_noise.origin)
@@ -189,6 +192,15 @@ def record_master(
         set_card(header, "FLATNORM", norm, "divisor that normalized the flat")
         add_history(header, f"divided by {norm:.6g}, the median of the good pixels")
     _record_facts(header, report, raws)
+
+
+def _record_amplifiers(header: fits.Header, raw: RawFrame, read_noise: ReadNoise) -> None:
+    """Write the gain and the read noise that each amplifier was taken to have."""
+    known = zip(readouts_in(header), raw.parts, read_noise.parts, strict=True)
+    write_readouts(
+        header,
+        [one._replace(gain=part.gain, read_noise=noise.electron) for one, part, noise in known],
+    )
 
 
 def _record_gain(header: fits.Header, gain: float, camera: Instrument) -> None:

@@ -1,6 +1,6 @@
 """What the frames of a master tell of the camera, against what was believed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -40,23 +40,46 @@ def check_camera(
         camera, header = one.raw.camera, one.raw.source.header
         one.row.alarms += temperature_alarm(camera, header, limits.max_temperature_offset)
     raws = [one.raw for one in used]
+    parts = list(_by_amplifier(raws, read_noise))
     if report.kind == "bias" and read_noise.origin != "measured":
-        report.alarms += _read_noise_alarm(raws, read_noise, limits)
+        for name, each, noise in parts:
+            report.alarms += [name + alarm for alarm in _read_noise_alarm(each, noise, limits)]
     if report.kind == "flat" and read_noise.adu is not None:
-        gain = gain_of_flats(raws, read_noise.adu)
-        if gain is not None:
-            report.gain_measured, report.gain_uncertainty = gain.value, gain.uncertainty
-            report.alarms += difference_alarm(
-                "gain",
-                gain.value,
-                gain.uncertainty,
-                raws[0].gain,
-                limits.max_gain_error,
-                "electron/adu",
-            )
+        gains = []
+        for name, each, noise in parts:
+            gain = gain_of_flats(each, noise.adu)
+            if gain is not None:
+                gains.append(gain)
+                report.alarms += [name + alarm for alarm in _gain_alarm(gain, each, limits)]
+        if gains:
+            report.gain_measured = float(np.mean([gain.value for gain in gains]))
+            squares = [gain.uncertainty**2 for gain in gains]
+            report.gain_uncertainty = float(np.sqrt(sum(squares)) / len(gains))
     exptime = raws[0].exptime
     if report.kind == "dark" and raws[0].bias is not None and raws[0].gain is not None and exptime:
         report.dark_current = report.level * raws[0].gain / exptime
+
+
+def _by_amplifier(
+    raws: Sequence[RawFrame], read_noise: ReadNoise
+) -> Iterator[tuple[str, Sequence[RawFrame], ReadNoise]]:
+    """Yield what each of several amplifiers has read, and its name for a message; else all."""
+    if not read_noise.parts:
+        yield "", raws, read_noise
+    for number, noise in enumerate(read_noise.parts):
+        yield f"amplifier {number + 1}: ", [raw.parts[number] for raw in raws], noise
+
+
+def _gain_alarm(gain: Estimate, raws: Sequence[RawFrame], limits: Limits) -> list[str]:
+    """Return an alarm where the gain of flats is not the one that was believed."""
+    return difference_alarm(
+        "gain",
+        gain.value,
+        gain.uncertainty,
+        raws[0].gain,
+        limits.max_gain_error,
+        "electron/adu",
+    )
 
 
 def gain_of_flats(raws: Sequence[RawFrame], read_noise: float) -> Estimate | None:

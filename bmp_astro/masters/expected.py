@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import astropy.units as u
 import numpy as np
 
+from ..fits.amplifiers import ascending, readouts_in
+from ..fits.section import Section
 from ..kernels import Noise
 from .noise import read_noise_from_pairs
 from .raw import RawFrame
@@ -16,11 +18,15 @@ _ROWS = 64  # a band of them stays in the processor's cache
 
 
 class ReadNoise(NamedTuple):
-    """The read noise in adu and in electron, None where it is not known, and who said so."""
+    """The read noise in adu and in electron, None where it is not known, and who said so.
+
+    Of several amplifiers it is the root of the mean square; ``parts`` has that of each.
+    """
 
     adu: float | None
     electron: float | None
     origin: str
+    parts: tuple["ReadNoise", ...] = ()
 
 
 NO_READ_NOISE = ReadNoise(None, None, "")
@@ -43,6 +49,28 @@ def find_read_noise(kind: str, raws: Sequence[RawFrame], given: Any) -> ReadNois
     `ReadNoise`
         Of darks and flats what was measured on bias frames is found in the master bias's header.
     """
+    count = len(raws[0].parts)
+    if not count:
+        return _find_read_noise(kind, raws, given)
+    parts = tuple(
+        _find_read_noise(kind, [raw.parts[number] for raw in raws], given)
+        for number in range(count)
+    )
+    return ReadNoise(
+        _root_mean_square([part.adu for part in parts]),
+        _root_mean_square([part.electron for part in parts]),
+        parts[0].origin,
+        parts,
+    )
+
+
+def _root_mean_square(numbers: Sequence[float | None]) -> float | None:
+    """Return the root of the mean square, None where a number is not known."""
+    return None if None in numbers else float(np.sqrt(np.mean(np.square(numbers))))
+
+
+def _find_read_noise(kind: str, raws: Sequence[RawFrame], given: Any) -> ReadNoise:
+    """Return the read noise of frames that one amplifier has read."""
     gain = raws[0].gain
     if given is not None:
         if isinstance(given, u.Quantity) and given.unit == u.adu:
@@ -51,7 +79,8 @@ def find_read_noise(kind: str, raws: Sequence[RawFrame], given: Any) -> ReadNois
         return ReadNoise(None if gain is None else electron / gain, float(electron), "given")
     said = raws[0].fact("read_noise")
     if said is not None and gain is not None:
-        return ReadNoise(said.value / gain, float(said.value), "header")
+        origin = raws[0].known.get("origin", "header")
+        return ReadNoise(said.value / gain, float(said.value), origin)
     if kind == "bias":
         samples = [sample_of(raw.source, _PAIR_PIXELS).data for raw in raws]
         return _read_noise(read_noise_from_pairs(samples), gain, "measured")
@@ -89,12 +118,27 @@ def expected_noise(
     return Noise(floor * gain**2 + excess * gain * np.array(dark), excess, fraction)
 
 
+def expected_noises(
+    kind: str, raws: Sequence[RawFrame], read_noise: ReadNoise, fraction: float
+) -> list[tuple[Section, Noise]]:
+    """Return the noise in what each of several amplifiers has read; nothing for other frames."""
+    found = []
+    for number, one in enumerate(readouts_in(raws[0].source.header)):
+        parts = [raw.parts[number] for raw in raws]
+        noise = expected_noise(kind, parts, read_noise.parts[number], fraction)
+        if noise is None:
+            return []
+        found.append((ascending(one.target), noise))
+    return found
+
+
 def add_common_variance(kind: str, raws: Sequence[RawFrame], variance: np.ndarray) -> None:
     """Add the variance that all frames share, which no number of frames makes smaller.
 
     It is that of the bias and the dark that were subtracted from each, in the frames' unit squared.
     """
     first = raws[0]
+    gains = first.gains
     bias = first.bias.variance if first.bias is not None else None
     dark = first.dark.variance if first.dark is not None else None
     scale = float(np.mean([raw.dark_scale for raw in raws]))
@@ -108,6 +152,6 @@ def add_common_variance(kind: str, raws: Sequence[RawFrame], variance: np.ndarra
             total = bias[rows] * (1 - 2 * scale if shared else 1.0)
         if dark is not None:
             total = total + scale**2 * dark[rows]
-        if kind == "flat" and first.gain is not None:
-            total = total * first.gain**2
+        if kind == "flat" and gains is not None:
+            total = total * (gains[rows] if isinstance(gains, np.ndarray) else gains) ** 2
         variance[rows] += np.maximum(total, 0.0)

@@ -1,25 +1,27 @@
 """A raw file as a source of rows that are calibrated while they are read."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import astropy.units as u
 import numpy as np
 
-from ..fits import Instrument, OpenFrame, calibrated_already, find_instrument
-from ..fits.section import Section
+from ..fits import Instrument, OpenFrame, Readout, calibrated_already, find_instrument
+from ..fits.amplifiers import ascending, readouts_in
 from ..kernels import Calibrated, calibrate
+from ..steps.amplifiers import raw_readouts
 from ..steps.bias import bias_terms
 from ..steps.dark import dark_terms, holds_bias
-from ..steps.facts import find_excess_noise, find_gain, find_section
+from ..steps.facts import find_excess_noise, find_gain
 from ..steps.image import BITS
-from ..steps.level import OverscanLevel, frame_level, words_of
+from ..steps.level import OverscanLevel
 from ..steps.linearity import linear_kernel
 from ..steps.master import Master, open_master
-from ..steps.provenance import record_overscan, record_trim
-from .source import Band, Room, Source, quantum_of
+from .rawrows import RawRows, rows_of_many, rows_of_one
+from .source import Band, Room, Source, cropped, quantum_of
 
 
 class Calibration(NamedTuple):
@@ -41,6 +43,8 @@ class Calibration(NamedTuple):
         Keywords of `bmp_astro.steps.subtract_overscan`, without their prefix.
     trim_section : str, tuple of slice or None
         As the header says if None.
+    crosstalk : sequence of sequence of float or None
+        As `bmp_astro.steps.correct_crosstalk` has it; as the instrument says if None.
     linearity : sequence of float, table, path-like or None
         As `bmp_astro.steps.correct_linearity` has it.
     """
@@ -54,6 +58,7 @@ class Calibration(NamedTuple):
     saturation: Any = None
     overscan: dict[str, Any] | None = None
     trim_section: Any = None
+    crosstalk: Any = None
     linearity: Any = None
 
 
@@ -82,6 +87,10 @@ class RawFrame:
         Whether the dark was freed of the bias that was subtracted.
     constant : float
         What else was subtracted, adu: the PEDESTAL that MaxIm DL added.
+    gains : float, `~numpy.ndarray` or None
+        electron/adu of each pixel, where amplifiers differ; `gain` is then the mean.
+    known : mapping
+        Facts that are known otherwise than by the header.
     """
 
     source: Source
@@ -94,6 +103,15 @@ class RawFrame:
     dark_scale: float
     shares_bias: bool
     constant: float = 0.0
+    gains: float | np.ndarray | None = None
+    known: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def parts(self) -> tuple["RawFrame", ...]:
+        """The frame cut into what each of several amplifiers has read; else nothing."""
+        return tuple(
+            self._part(number, one) for number, one in enumerate(readouts_in(self.source.header))
+        )
 
     @property
     def pedestal(self) -> float:
@@ -125,8 +143,31 @@ class RawFrame:
         return find_excess_noise(self.source.header, self.camera)
 
     def fact(self, name: str) -> Any:
-        """Return what the header says, as `Instrument.value` does."""
+        """Return what is known, or what the header says, as `Instrument.value` does."""
+        if name in self.known:
+            return self.known[name]
         return self.camera.value(name, self.source.header)
+
+    def _part(self, number: int, readout: Readout) -> "RawFrame":
+        """Return what one amplifier has read."""
+        place = ascending(readout.target)
+        noise, origin = readout.read_noise, "header"
+        header = {} if self.bias is None else self.bias.ccd.header
+        if noise is None and "RDNSRC" in header:
+            noise, origin = header.get(f"AMPRN{number + 1}"), header["RDNSRC"]
+        known = {} if noise is None else {"read_noise": noise * u.electron, "origin": origin}
+        overscan = None
+        if readout.level is not None:
+            numbers = readout.level, readout.level_variance
+            overscan = OverscanLevel(*(np.array([[number]]) for number in numbers))
+        gain = self.gains[place][0, 0] if isinstance(self.gains, np.ndarray) else self.gain
+        return replace(
+            self,
+            source=cropped(self.source, place),
+            gain=None if gain is None else float(gain),
+            overscan=overscan,
+            known=known,
+        )
 
 
 class _Trimmed(NamedTuple):
@@ -150,16 +191,11 @@ def raw_frame(frame: OpenFrame, path: str | os.PathLike, how: Calibration) -> Ra
         raise ValueError(f"it is not a raw frame: {done}")
     camera = find_instrument(how.instrument, frame.header)
     header = frame.header.copy()
-    overscan, words = _overscan(frame, how.overscan, camera)
-    if overscan is not None:
-        record_overscan(header, *overscan, words)
-    window = find_section(frame, "trim_section", how.trim_section, camera)
-    if window is None:
-        window = (slice(0, frame.shape[0]), slice(0, frame.shape[1]))
-    else:
-        record_trim(header, window, camera)
-    shape = tuple(part.stop - part.start for part in window)
-    trimmed = _Trimmed(shape, frame.unit, header)
+    readouts = raw_readouts(frame, camera)
+    begin = partial(rows_of_many, readouts, how.crosstalk) if readouts else rows_of_one
+    options = {} if how.overscan is None else how.overscan
+    raw = begin(frame, header, camera, options, how.trim_section, how.saturation)
+    trimmed = _Trimmed(raw.shape, frame.unit, header)
     bias, dark, terms = None, None, {}
     if how.master_bias is not None:
         bias = open_master(how.master_bias, "bias", trimmed)
@@ -168,27 +204,27 @@ def raw_frame(frame: OpenFrame, path: str | os.PathLike, how: Calibration) -> Ra
     if how.master_dark is not None:
         dark = open_master(how.master_dark, "dark", trimmed)
         terms |= dark_terms(trimmed, dark, how.dark_scale, bias, camera)
-    gain = find_gain(frame, how.gain, camera)
-    saturation = _saturation(frame, how.saturation, camera)
+    gain = find_gain(trimmed, how.gain, camera)
     applied = {
-        "level": terms.get("level") if overscan is None else overscan.level,
+        "level": terms.get("level"),
         "bias": terms.get("bias"),
         "dark": terms.get("dark"),
         "dark_scale": terms.get("dark_scale", 1.0),
         "gain": gain if how.kind == "flat" else None,
-        "saturation": saturation,
+        "saturation": raw.saturation,
     }
     return RawFrame(
-        source=_calibrated_source(frame, path, trimmed, window, applied, kernel),
+        source=_calibrated_source(frame, path, trimmed, raw, applied, kernel),
         camera=camera,
-        gain=gain,
-        saturation=saturation,
-        overscan=overscan,
+        gain=None if gain is None else float(np.mean(gain)),
+        saturation=None if raw.saturation is None else float(np.min(raw.saturation)),
+        overscan=raw.overscan,
         bias=bias,
         dark=dark,
         dark_scale=applied["dark_scale"],
         shares_bias=terms.get("shared_bias", False),
         constant=terms.get("level", 0.0),
+        gains=gain,
     )
 
 
@@ -196,79 +232,44 @@ def _calibrated_source(
     frame: OpenFrame,
     path: str | os.PathLike,
     trimmed: _Trimmed,
-    window: Section,
+    raw: RawRows,
     applied: dict[str, Any],
     kernel: Callable[..., Calibrated],
 ) -> Source:
     """Return the rows of the window, calibrated; in electron where a gain is applied."""
-    rows, columns = window
-    gain, level = applied["gain"], applied["level"]
+    gain, constant = applied["gain"], applied["level"]
     masters = {name: term for name, term in applied.items() if name != "level"}
 
     def read(y0: int, y1: int, room: Room | None = None) -> Band:
-        here = slice(rows.start + y0, rows.start + y1)
-        raw = frame.stored_rows(here.start, here.stop, room=None if room is None else room.stored)
+        pixels, flags, bzero = raw.pixels(y0, y1, None if room is None else room.stored)
+        level = raw.level(y0, y1)
         terms = {
             name: term[y0:y1] if isinstance(term, np.ndarray) else term
             for name, term in masters.items()
         }
         result = kernel(
-            raw.pixels[:, columns],
-            bzero=raw.bzero,
-            level=_level_in(level, here, columns) if isinstance(level, np.ndarray) else level,
-            flags=None if raw.flags is None else raw.flags[:, columns],
+            pixels,
+            bzero=bzero,
+            level=constant if level is None else level,
+            flags=flags,
             bits=BITS,
             out=None if room is None else Calibrated(room.data, None, room.flags),
             **terms,
         )
         return Band(result.data, None, result.flags)
 
-    middle = (rows.start + rows.stop) // 2
-    quantum = quantum_of(frame.rows(middle, min(middle + 4, rows.stop))[:, columns])
+    middle = raw.shape[0] // 2
+    some = raw.pixels(middle, min(middle + 4, raw.shape[0])).pixels
+    quantum = quantum_of(some.astype(some.dtype.newbyteorder("=")))
     return Source(
         name=os.fspath(path),
         header=trimmed.header,
         shape=trimmed.shape,
         unit=frame.unit if gain is None else u.electron,
         dtype=np.dtype(np.float32),
-        quantum=quantum if gain is None else quantum * gain,
+        quantum=quantum if gain is None else quantum * float(np.mean(gain)),
         has_variance=False,
         has_flags=True,
         read=read,
         checksum=frame.checksum,
     )
-
-
-def _level_in(level: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-    """Return the part of the level, ``(ny, 1)`` or ``(1, nx)``, of some raw rows and columns."""
-    return level[rows] if level.shape[1] == 1 else level[:, columns]
-
-
-def _overscan(
-    frame: OpenFrame, options: dict[str, Any] | None, camera: Instrument
-) -> tuple[OverscanLevel | None, str]:
-    """Return the overscan level of every raw row or column, or None, and where it comes from."""
-    options = {"section": None, **({} if options is None else options)}
-    section = find_section(frame, "overscan_section", options.pop("section"), camera)
-    if section is None:
-        return None, ""
-    return frame_level(_Pixels(frame), section, **options), words_of(section, **options)
-
-
-class _Pixels:
-    """The pixels of an open file, of which only those that are asked for are read."""
-
-    def __init__(self, frame: OpenFrame) -> None:
-        self._frame = frame
-        self.shape = frame.shape
-
-    def __getitem__(self, section: Section) -> np.ndarray:
-        return self._frame.window(*section)
-
-
-def _saturation(frame: OpenFrame, given: Any, camera: Instrument) -> float | None:
-    """Return the raw level from which a pixel is saturated: given, the header's, the type's."""
-    found = camera.value("saturation", frame.header) if given is None else given
-    if found is not None:
-        return float(found.to_value(u.adu) if isinstance(found, u.Quantity) else found)
-    return float(np.iinfo(frame.dtype).max) if frame.dtype.kind in "ui" else None

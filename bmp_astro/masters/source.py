@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from astropy.nddata import CCDData
 from astropy.units import UnitBase
 
 from ..fits import OpenFrame, flags_of
+from ..fits.section import Section, section_shape
 from ..steps.image import variance_of
 
 _BLOCKS = 32
@@ -125,6 +126,17 @@ def file_source(frame: OpenFrame, path: str | os.PathLike) -> Source:
         read,
         frame.checksum,
     )
+
+
+def cropped(source: Source, section: Section) -> Source:
+    """Return a part of a source, of which the ranges run up."""
+    rows, columns = section
+
+    def read(y0: int, y1: int, room: Room | None = None) -> Band:
+        band = source.read(rows.start + y0, rows.start + y1)
+        return Band(*(None if plane is None else plane[:, columns] for plane in band))
+
+    return replace(source, shape=section_shape(section), read=read)
 
 
 def quantum_of(pixels: np.ndarray) -> float:

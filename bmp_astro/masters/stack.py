@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.machine.resources import available_cores, available_memory
 from ..fits import MaskBit
+from ..fits.section import Section
 from ..kernels import Combined, Noise
 from ..kernels import combine as combine_stack
 from .noise import standard_error_factor
@@ -62,6 +63,7 @@ def combine_sources(
     factors: Factors,
     *,
     noise: Noise | None,
+    noises: Sequence[tuple[Section, Noise]] = (),
     propagate: bool,
     mem_limit: float | None = None,
     num_threads: int | None = None,
@@ -78,6 +80,8 @@ def combine_sources(
         Their scales, offsets and weights.
     noise : `Noise` or None
         The expected noise of one value.
+    noises : sequence of (section, Noise)
+        That of each part of the frame, where parts differ.
     propagate : bool
         Make the standard error from the frames' own variances.
     mem_limit : float, optional
@@ -104,13 +108,14 @@ def combine_sources(
         "scale": factors.scale,
         "offset": factors.offset,
         "weights": factors.weights,
-        "noise": noise,
         "quantum": float(
             np.max([s.quantum * f for s, f in zip(sources, factors.scale, strict=True)])
         ),
         "k": standard_error_factor(recipe, len(sources), factors.weights),
         "lost_bit": int(MaskBit.NO_DATA),
     }
+    everywhere = (slice(0, ny), slice(0, nx))
+    regions = noises if noises else [(everywhere, noise)]
     rows, threads = _bands(sources, mem_limit, threads_for(num_threads))
     own = threading.local()
 
@@ -119,11 +124,21 @@ def combine_sources(
         if not hasattr(own, "rooms"):
             own.rooms = _rooms(len(sources), rows, nx)
         stack, variance, flags = _read(sources, y0, y1, propagate, own.rooms)
-        combined = combine_stack(stack, variance=variance, flags=flags, **settings)
-        del stack, variance, flags
-        for whole, part in zip(result, combined, strict=True):
-            if whole is not None:
-                whole[y0:y1] = part
+        for (of_rows, columns), part_noise in regions:
+            rows_here = slice(max(of_rows.start, y0), min(of_rows.stop, y1))
+            if rows_here.start >= rows_here.stop:
+                continue
+            here = slice(rows_here.start - y0, rows_here.stop - y0), columns
+            planes = [
+                None if each is None else [plane[here] for plane in each]
+                for each in (stack, variance, flags)
+            ]
+            combined = combine_stack(
+                planes[0], variance=planes[1], flags=planes[2], noise=part_noise, **settings
+            )
+            for whole, part in zip(result, combined, strict=True):
+                if whole is not None:
+                    whole[rows_here, columns] = part
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(one_band, range(0, ny, rows)))

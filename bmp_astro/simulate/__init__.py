@@ -8,6 +8,7 @@ files are among them, as in any night. Equal seeds give equal files, byte for by
 Arrays have shape ``(ny, nx)``; coordinates are 0-based pixels, as in ``array[y, x]``.
 """
 
+from .amplifiers import SimulatedAmplifier
 from .detector import Detector, make_detector, simulate_frame
 from .frame import SimulatedFrame
 from .night import SimulatedNight, simulate_night
@@ -15,6 +16,7 @@ from .sky import cosmic_ray_tracks, make_stars, star_image
 
 __all__ = [
     "Detector",
+    "SimulatedAmplifier",
     "SimulatedFrame",
     "SimulatedNight",
     "cosmic_ray_tracks",

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .amplifiers import SimulatedAmplifier, make_amplifiers, read_out
+
 SATURATION = 65535  # adu
 PEDESTAL = 1000.0  # adu
 
@@ -28,7 +30,11 @@ class Detector:
     read_noise : float
         electron.
     overscan : int
-        Number of overscan columns, at the right edge of a raw frame.
+        Number of overscan columns, at the right edge of a raw frame or of each amplifier's.
+    amplifiers : tuple of SimulatedAmplifier
+        Where several read the detector; `gain` and `read_noise` are then those of the first.
+    crosstalk : ndarray or None
+        What amplifiers leave in each other: fractions, a row for each.
     """
 
     bias: np.ndarray
@@ -38,6 +44,8 @@ class Detector:
     gain: float
     read_noise: float
     overscan: int
+    amplifiers: tuple[SimulatedAmplifier, ...] = ()
+    crosstalk: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -53,6 +61,8 @@ def make_detector(
     gain: float = 1.5,
     read_noise: float = 8.0,
     overscan: int = 32,
+    amplifiers: int = 1,
+    crosstalk: float = 0.0,
     dark_current: float = 0.05,
     hot_fraction: float = 1e-3,
 ) -> Detector:
@@ -70,6 +80,10 @@ def make_detector(
         electron/adu and electron.
     overscan : int
         Number of overscan columns.
+    amplifiers : int
+        1, 2 or 4, of which each reads its part of the detector.
+    crosstalk : float
+        Fraction of each amplifier's signal that is in the others'.
     dark_current : float
         Of a good pixel, electron/s.
     hot_fraction : float
@@ -98,7 +112,9 @@ def make_detector(
     response = vignetting * rng.normal(1, 0.01, shape)
     flats = {name: response * _dust(rng, shape) for name in filters}
     flats = {name: flat / np.median(flat) for name, flat in flats.items()}
-    return Detector(bias, dark, flats, hot, gain, read_noise, overscan)
+    several = make_amplifiers(shape, amplifiers, gain, read_noise)
+    mixing = crosstalk * (1 - np.eye(len(several))) if several and crosstalk else None
+    return Detector(bias, dark, flats, hot, gain, read_noise, overscan, several, mixing)
 
 
 def _dust(rng: np.random.Generator, shape: tuple[int, int], n: int = 8) -> np.ndarray:
@@ -144,7 +160,8 @@ def simulate_frame(
     Returns
     -------
     ndarray of uint16
-        ``(ny, nx + overscan)``, adu, clipped at 65535.
+        ``(ny, nx + overscan)``, adu, clipped at 65535; what several amplifiers have read,
+        ``(n, ny, nx)``, in the order of reading.
 
     Examples
     --------
@@ -158,6 +175,20 @@ def simulate_frame(
     ny, nx = detector.shape
     response = detector.flats[filter] if filter else 1.0
     expected = np.broadcast_to(light * response + detector.dark_rate * exptime, (ny, nx))
-    raw = rng.normal(0, detector.read_noise / detector.gain, (ny, nx + detector.overscan)) + level
-    raw[:, :nx] += detector.bias + (rng.poisson(expected) + cosmic_rays) / detector.gain
+    if detector.amplifiers:
+        raw = np.array(
+            read_out(
+                rng,
+                detector.amplifiers,
+                rng.poisson(expected) + cosmic_rays,
+                detector.bias,
+                overscan=detector.overscan,
+                level=level,
+                crosstalk=detector.crosstalk,
+            )
+        )
+    else:
+        raw = rng.normal(0, detector.read_noise / detector.gain, (ny, nx + detector.overscan))
+        raw += level
+        raw[:, :nx] += detector.bias + (rng.poisson(expected) + cosmic_rays) / detector.gain
     return np.rint(raw).clip(0, SATURATION).astype(np.uint16)

@@ -10,6 +10,7 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.time import Time
 
+from ..fits import section_shape
 from .detector import PEDESTAL, SATURATION, Detector, simulate_frame
 from .sky import cosmic_ray_tracks, star_image
 
@@ -136,17 +137,41 @@ def write_raw(
         level=frame.level,
     )
     header = raw_header(frame, detector, read_noise_card=read_noise_card)
-    fits.PrimaryHDU(raw, header).writeto(frame.path)
+    if detector.amplifiers:
+        parts = _extensions(raw, detector, read_noise_card=read_noise_card)
+        fits.HDUList([fits.PrimaryHDU(header=header), *parts]).writeto(frame.path)
+    else:
+        fits.PrimaryHDU(raw, header).writeto(frame.path)
     if frame.problem == TRUNCATED:
         os.truncate(frame.path, int(0.6 * frame.path.stat().st_size))
     return replace(frame, cosmic_rays=np.argwhere(charge))
+
+
+def _extensions(
+    raw: np.ndarray, detector: Detector, *, read_noise_card: bool
+) -> list[fits.ImageHDU]:
+    """Return an extension for each amplifier, with what is its own in the header."""
+    found = []
+    for number, (pixels, one) in enumerate(zip(raw, detector.amplifiers, strict=True), start=1):
+        ny, nx = section_shape(one.section)
+        cards = [
+            ("DETSEC", one.detector_section, "place on the detector"),
+            ("DATASEC", f"[1:{nx},1:{ny}]", "light-sensitive part"),
+            ("CCDSUM", "1 1", "binning"),
+            ("GAIN", one.gain, "[electron/adu] gain"),
+        ]
+        if detector.overscan:
+            cards.append(("BIASSEC", f"[{nx + 1}:{nx + detector.overscan},1:{ny}]", "overscan"))
+        if read_noise_card:
+            cards.append(("RDNOISE", one.read_noise, "[electron] read noise"))
+        found.append(fits.ImageHDU(pixels, fits.Header(cards), name=f"AMP{number}"))
+    return found
 
 
 def raw_header(
     frame: SimulatedFrame, detector: Detector, *, read_noise_card: bool = False
 ) -> fits.Header:
     """Return a header such as MaxIm DL writes, with sections and on lights a TAN WCS."""
-    ny, nx = detector.shape
     cards = [
         ("DATE-OBS", frame.date_obs.isoformat(), "start of exposure, UT"),
         ("EXPTIME", frame.exptime, "[s] exposure time"),
@@ -162,7 +187,6 @@ def raw_header(
         ("READOUTM", "Normal", "readout mode"),
         ("IMAGETYP", _IMAGETYP[frame.kind], "type of image"),
         ("JD", round(Time(frame.date_obs).jd, 8), "[d] Julian Date at start of exposure"),
-        ("EGAIN", detector.gain, "[electron/adu] electronic gain"),
         ("SATURATE", SATURATION, "[adu] saturation level"),
         ("INSTRUME", "Simulated CCD", "camera"),
         ("TELESCOP", "Simulated 0.5 m", "telescope"),
@@ -172,16 +196,27 @@ def raw_header(
         ("SWCREATE", "bmp_astro.simulate", "software that made this file"),
         ("BUNIT", "adu", "unit of the pixels"),
     ]
-    if read_noise_card:
-        cards.append(("RDNOISE", detector.read_noise, "[electron] read noise"))
-    if detector.overscan:
-        cards.append(("BIASSEC", f"[{nx + 1}:{nx + detector.overscan},1:{ny}]", "overscan"))
-        cards.append(("TRIMSEC", f"[1:{nx},1:{ny}]", "light-sensitive part"))
+    if not detector.amplifiers:
+        cards += _readout_cards(detector, read_noise_card=read_noise_card)
     if frame.filter:
         cards.append(("FILTER", frame.filter, "filter"))
     if frame.kind == "light":
         cards += _pointing(frame, detector.shape)
     return fits.Header(cards)
+
+
+def _readout_cards(detector: Detector, *, read_noise_card: bool) -> list[tuple[str, object, str]]:
+    """Return the cards of a detector that is read by one amplifier."""
+    ny, nx = detector.shape
+    cards: list[tuple[str, object, str]] = [
+        ("EGAIN", detector.gain, "[electron/adu] electronic gain")
+    ]
+    if read_noise_card:
+        cards.append(("RDNOISE", detector.read_noise, "[electron] read noise"))
+    if detector.overscan:
+        cards.append(("BIASSEC", f"[{nx + 1}:{nx + detector.overscan},1:{ny}]", "overscan"))
+        cards.append(("TRIMSEC", f"[1:{nx},1:{ny}]", "light-sensitive part"))
+    return cards
 
 
 def _pointing(frame: SimulatedFrame, shape: tuple[int, int]) -> list[tuple[str, object, str]]:

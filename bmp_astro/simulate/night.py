@@ -83,6 +83,8 @@ def simulate_night(
     gain: float = 1.5,
     read_noise: float = 8.0,
     read_noise_card: bool = False,
+    amplifiers: int = 1,
+    crosstalk: float = 0.0,
     bad_files: bool = True,
     seed: int = 20260314,
 ) -> SimulatedNight:
@@ -111,6 +113,11 @@ def simulate_night(
         electron/adu and electron.
     read_noise_card : bool
         Whether headers have ``RDNOISE``. MaxIm DL writes none.
+    amplifiers : int
+        1, 2 or 4: with several, each reads its part of the detector into an extension of its own,
+        with a gain, a read noise and a level that are its own, and columns of garbage.
+    crosstalk : float
+        Fraction of each amplifier's signal that is in the others'.
     bad_files : bool
         Whether to add a bias with a light leak, a saturated flat, a truncated light and a text
         file with the name of a FITS file. The other files are the same either way.
@@ -141,7 +148,14 @@ def simulate_night(
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     detector = make_detector(
-        rng, shape, filters=filters, gain=gain, read_noise=read_noise, overscan=overscan
+        rng,
+        shape,
+        filters=filters,
+        gain=gain,
+        read_noise=read_noise,
+        overscan=overscan,
+        amplifiers=amplifiers,
+        crosstalk=crosstalk,
     )
     stars = make_stars(rng, shape, filters)
     counts = {"bias": n_bias, "dark": n_dark, "flat": n_flat, "light": n_light}

@@ -4,6 +4,7 @@ from .alarms import raise_alarms
 from .bias import subtract_bias
 from .calibrate import calibrate
 from .cosmicray import remove_cosmic_rays
+from .crosstalk import correct_crosstalk
 from .dark import subtract_dark
 from .flat import divide_flat
 from .gain import correct_gain
@@ -21,6 +22,7 @@ from .uncertainty import create_uncertainty
 __all__ = [
     "as_single",
     "calibrate",
+    "correct_crosstalk",
     "correct_gain",
     "correct_linearity",
     "create_uncertainty",

@@ -2,17 +2,27 @@
 
 import logging
 import os
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData
 
-from ..fits import Instrument, MaskBit, find_instrument
+from ..fits import Instrument, MaskBit, Readout, find_instrument
 from ..fits.section import Section
+from .amplifiers import (
+    Assembly,
+    assemble,
+    check_given,
+    find_crosstalk,
+    raw_readouts,
+    record_levels,
+)
 from .bias import bias_terms
 from .dark import dark_terms
-from .facts import find_gain, find_read_noise, find_section
+from .facts import find_gain, find_overscan, find_read_noise, find_section, level_variance
 from .flat import flat_terms
 from .gain import gain_terms
 from .image import remade, run
@@ -28,8 +38,8 @@ from .provenance import (
     record_uncertainty,
     why_not_raw,
 )
-from .trim import cut
-from .uncertainty import level_variance, noise_terms
+from .trim import assembled, cut
+from .uncertainty import noise_terms
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +59,7 @@ def calibrate(
     overscan_iterations: int = 1,
     overscan_skip: int | tuple[int, int] = 0,
     trim_section: str | Section | None = None,
+    crosstalk: Any = None,
     linearity: Any = None,
     dark_scale: bool | float | None = None,
     gain: u.Quantity | float | None = None,
@@ -59,10 +70,10 @@ def calibrate(
 ) -> CCDData:
     """Calibrate a raw frame: what the steps do one after the other, in one pass.
 
-    The order is: saturated pixels are masked; overscan; trim; bias; linearity; uncertainty; dark;
-    gain; flat. Only the masters that are given are applied; overscan and trim only where there are
-    sections; without a gain the frame stays in adu; without gain and read noise it has no
-    uncertainty, which is noted.
+    The order is: saturated pixels are masked; crosstalk; overscan; trim; bias; linearity;
+    uncertainty; dark; gain; flat. Only the masters that are given are applied; overscan and trim
+    only where there are sections; without a gain the frame stays in adu; without gain and read
+    noise it has no uncertainty, which is noted.
 
     Parameters
     ----------
@@ -78,7 +89,9 @@ def calibrate(
 overscan_iterations, overscan_skip
         See `subtract_overscan`.
     trim_section
-        See `trim`.
+        See `trim`; several amplifiers make one image.
+    crosstalk
+        See `correct_crosstalk`; by default the instrument's.
     linearity
         See `correct_linearity`; not corrected if None.
     dark_scale
@@ -121,25 +134,20 @@ overscan_iterations, overscan_skip
     electron BF
     """
     instrument = find_instrument(instrument, ccd.header)
-    frame = remade(ccd)
-    parts = [_saturation_terms(frame, saturation, instrument)]
-    section = find_section(ccd, "overscan_section", overscan_section, instrument)
-    window = find_section(ccd, "trim_section", trim_section, instrument)
-    level = None
-    if section is not None:
-        how = {
-            "method": overscan_method,
-            "order": overscan_order,
-            "sigma": overscan_sigma,
-            "iterations": overscan_iterations,
-            "skip": overscan_skip,
-        }
-        level = frame_level(ccd.data, section, overscan_axis, **how)
-        record_overscan(frame.header, *level, words_of(section, **how))
-    if window is not None:
-        frame = cut(frame, window, instrument)
-    parts.append(_level_terms(frame, level, window))
-    parts.append(_flag_terms(frame, bad_pixel_mask, ccd.shape, window))
+    options = {
+        "axis": overscan_axis,
+        "method": overscan_method,
+        "order": overscan_order,
+        "sigma": overscan_sigma,
+        "iterations": overscan_iterations,
+        "skip": overscan_skip,
+    }
+    readouts = raw_readouts(ccd, instrument)
+    begin = partial(_begun_of_many, readouts, crosstalk) if readouts else _begun
+    frame, parts, window = begin(
+        ccd, instrument, saturation, overscan_section, trim_section, options
+    )
+    parts.append(_flag_terms(frame, bad_pixel_mask, ccd.shape, window, readouts))
     bias = None if master_bias is None else open_master(master_bias, "bias", frame)
     if bias is not None:
         parts.append(bias_terms(frame, bias))
@@ -161,6 +169,58 @@ overscan_iterations, overscan_skip
     record_light(frame.header, instrument)
     unit = frame.unit if gain is None else u.electron
     return run(frame, *parts, unit=unit, always_flags=True)
+
+
+def _begun(
+    ccd: CCDData,
+    instrument: Instrument,
+    saturation: Any,
+    overscan_section: Any,
+    trim_section: Any,
+    options: dict[str, Any],
+) -> tuple[CCDData, list[dict[str, Any]], Section | None]:
+    """Return the trimmed frame, the terms of saturation and overscan, and where it was cut."""
+    frame = remade(ccd)
+    saturated = _saturation_terms(frame, saturation, instrument)
+    sections = find_overscan(ccd, overscan_section, instrument)
+    window = find_section(ccd, "trim_section", trim_section, instrument)
+    level = None
+    if sections is not None:
+        level = frame_level(ccd.data, sections, **options)
+        record_overscan(frame.header, *level, words_of(sections, **options))
+    if window is not None:
+        frame = cut(frame, window, instrument)
+    return frame, [saturated, _level_terms(frame, level, window)], window
+
+
+def _begun_of_many(
+    readouts: Sequence[Readout],
+    crosstalk: Any,
+    ccd: CCDData,
+    instrument: Instrument,
+    saturation: Any,
+    overscan_section: Any,
+    trim_section: Any,
+    options: dict[str, Any],
+) -> tuple[CCDData, list[dict[str, Any]], Section | None]:
+    """Return the same of several amplifiers: their image, what is theirs, and where it was cut."""
+    check_given(overscan_section, readouts)
+    crosstalk = find_crosstalk(ccd.header, crosstalk, instrument)
+    assembly = Assembly(readouts, ccd.data.__getitem__, crosstalk, **options)
+    frame = assembled(remade(ccd), readouts, instrument)
+    terms = _saturation_terms(frame, saturation, instrument)
+    record_levels(frame.header, assembly, words_of((), **options))
+    level = assembly.level(0, len(frame.data))
+    if level is not None:
+        terms["level"] = level
+    window = None
+    if trim_section is not None:
+        window = find_section(frame, "trim_section", trim_section, instrument)
+        frame = cut(frame, window, instrument)
+        terms = {name: each[window] if np.ndim(each) else each for name, each in terms.items()}
+    if assembly.overscan is not None or frame.uncertainty is None:
+        terms["level_variance"] = level_variance(frame)
+    return frame, [terms], window
 
 
 def _saturation_terms(frame: CCDData, saturation: Any, instrument: Instrument) -> dict[str, Any]:
@@ -209,7 +269,11 @@ def _linear(
 
 
 def _flag_terms(
-    frame: CCDData, bad_pixel_mask: Any, raw_shape: tuple[int, int], window: Section | None
+    frame: CCDData,
+    bad_pixel_mask: Any,
+    raw_shape: tuple[int, int],
+    window: Section | None,
+    readouts: Sequence[Readout],
 ) -> dict[str, Any]:
     """Return the flags of the bad pixels."""
     if bad_pixel_mask is None:
@@ -217,7 +281,8 @@ def _flag_terms(
     bad = open_bad_pixels(bad_pixel_mask, frame.shape, raw_shape)
     record_bad_pixels(frame.header, *mask_names(bad_pixel_mask))
     if bad.shape != frame.shape:
-        bad = bad[window]
+        bad = assemble(bad, readouts) if readouts else bad
+        bad = bad if window is None else bad[window]
     return {"flags": bad * np.uint8(MaskBit.BAD_PIXEL)}
 
 

@@ -7,7 +7,9 @@ import numpy as np
 from astropy.nddata import CCDData
 
 from ..fits import find_instrument, parse_section
+from ..fits.amplifiers import parse_sections
 from ..fits.section import Section
+from .amplifiers import amplifier_values
 from .master import Master
 
 GAIN_UNIT = u.electron / u.adu
@@ -35,6 +37,8 @@ def find_gain(ccd: CCDData, gain: Any, instrument: Any = None) -> Any:
     if ccd.unit != u.adu:
         raise ValueError(f"the frame is in {ccd.unit} but must be in adu (or electron)")
     if gain is None:
+        gain = amplifier_values(ccd, "gain", instrument)
+    if gain is None:
         gain = fact_of(ccd, "gain", instrument)
     return None if gain is None else _positive(gain, GAIN_UNIT, "gain")
 
@@ -57,14 +61,23 @@ def find_read_noise(
                 raise ValueError("the frame is in electron: give read_noise in electron, not adu")
             read_noise = read_noise.value * required(gain, "gain", "gain") * u.electron
         return _positive(read_noise, u.electron, "read_noise"), "given"
-    found = fact_of(ccd, "read_noise", instrument)
+    found = _said_read_noise(ccd, instrument)
     if found is not None:
-        return found.value, str(ccd.header.get("RDNSRC", "header"))
+        return found, str(ccd.header.get("RDNSRC", "header"))
     if master_bias is not None and master_bias.ccd.header.get("RDNSRC") == "measured":
-        found = fact_of(master_bias.ccd, "read_noise")
+        found = _said_read_noise(master_bias.ccd)
         if found is not None:
-            return found.value, "measured"
+            return found, "measured"
     return None, ""
+
+
+def _said_read_noise(ccd: CCDData, instrument: Any = None) -> Any:
+    """Return what the header says of the read noise, electron: of each amplifier, or of all."""
+    found = amplifier_values(ccd, "read_noise", instrument)
+    if found is not None:
+        return found
+    found = fact_of(ccd, "read_noise", instrument)
+    return None if found is None else found.value
 
 
 def find_excess_noise(header: Any, instrument: Any = None) -> float:
@@ -86,12 +99,24 @@ def find_saturation(ccd: CCDData, saturation: Any, instrument: Any = None) -> tu
         if np.ndim(level):
             raise ValueError("saturation must be one level for the whole frame, not an array")
         return level, "given"
+    found = amplifier_values(ccd, "saturation", instrument)
+    if found is not None:
+        return found, "header"
     found = fact_of(ccd, "saturation", instrument)
     if found is not None:
         return found.value, "header"
     if ccd.data.dtype.kind in "iu":
         return float(np.iinfo(ccd.data.dtype).max), "range"
     return None, ""
+
+
+def find_overscan(ccd: CCDData, given: Any, instrument: Any = None) -> tuple[Section, ...] | None:
+    """Return the slices of the overscan, of one section or of several, in ascending order."""
+    section = fact_of(ccd, "overscan_section", instrument) if given is None else given
+    if section is None:
+        return None
+    parts = parse_sections(section) if isinstance(section, str) else (section,)
+    return tuple(find_section(ccd, "overscan_section", part, instrument) for part in parts)
 
 
 def find_section(ccd: CCDData, fact: str, given: Any, instrument: Any = None) -> Section | None:
@@ -116,6 +141,17 @@ def _inside(slices: Section, shape: tuple[int, int], fact: str, section: Any) ->
         if len(found) == 0 or abs(found.step) != 1 or max(ends, default=0) > size:
             raise ValueError(f"{fact} {section} does not fit a frame of {shape} (ny, nx)")
     return tuple(slice(min(found), max(found) + 1) for found in ranges)
+
+
+def level_variance(ccd: CCDData) -> Any:
+    """Return the variance of the overscan level, in the unit of the frame squared."""
+    variance = amplifier_values(ccd, "level_variance")
+    if variance is None:
+        variance = float(ccd.header.get("OSCANVAR", 0.0))
+    if ccd.unit == u.electron:
+        gain = amplifier_values(ccd, "raw_gain")
+        variance = variance * (float(ccd.header.get("RAWGAIN", 1.0)) if gain is None else gain) ** 2
+    return variance
 
 
 def _positive(value: Any, unit: u.UnitBase, name: str) -> Any:

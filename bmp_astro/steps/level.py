@@ -1,10 +1,12 @@
 """The level of an overscan, from its pixels."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..fits.section import Section, format_section
+from ..fits.amplifiers import ascending, range_of
+from ..fits.section import Section, format_section, section_shape
 
 METHODS = ("polynomial", "mean", "median")
 _ROUNDING = 1e-6  # adu: what is nearer to the polynomial is on it
@@ -18,16 +20,16 @@ class OverscanLevel(NamedTuple):
 
 
 def frame_level(
-    raw: np.ndarray, section: Section, axis: int | None = None, **options: Any
+    raw: np.ndarray, sections: Sequence[Section], axis: int | None = None, **options: Any
 ) -> OverscanLevel:
-    """Overscan level of every row or column of a frame.
+    """Overscan level of every row or column of a frame, or both.
 
     Parameters
     ----------
     raw : `~numpy.ndarray`
         The whole raw frame, ``(ny, nx)``.
-    section : tuple of slice
-        ``(slice_y, slice_x)`` of the overscan.
+    sections : sequence of tuple of slice
+        ``(slice_y, slice_x)`` of the overscan, or of several.
     axis : {None, 0, 1}
         As `subtract_overscan` has it.
     **options
@@ -38,14 +40,60 @@ def frame_level(
     OverscanLevel
         Rows (columns) beside the section have the level of the nearest one in it.
     """
-    pixels = raw[section]
-    if axis is None:
-        axis = int(pixels.shape[0] * raw.shape[1] >= pixels.shape[1] * raw.shape[0])
-    found = overscan_level(pixels, axis, **options)
-    along = section[1 - axis]
-    beside = [(0, 0), (0, 0)]
-    beside[1 - axis] = (along.start, raw.shape[1 - axis] - along.stop)
-    return OverscanLevel(*(np.pad(plane, beside, mode="edge") for plane in found))
+    whole = tuple(slice(0, size) for size in raw.shape)
+    return sections_level(raw.__getitem__, sections, whole, axis, **options)
+
+
+def sections_level(
+    pixels: Callable[[Section], np.ndarray],
+    sections: Sequence[Section],
+    data: Section,
+    axis: int | None = None,
+    **options: Any,
+) -> OverscanLevel:
+    """Overscan level of a part of a frame, from one or several sections of overscan.
+
+    Parameters
+    ----------
+    pixels : callable
+        Gives the pixels of a section.
+    sections : sequence of tuple of slice
+        The overscan. Of columns and rows at once, the columns come first; what they leave in the
+        rows is the level of each column.
+    data : tuple of slice
+        The part, whose ranges may run down: the level then does so too.
+    axis : {None, 0, 1}
+        As `subtract_overscan` has it.
+    **options
+        Of `overscan_level`.
+
+    Returns
+    -------
+    OverscanLevel
+        Of the part: ``(ny, 1)``, ``(1, nx)``, or ``(ny, nx)`` from columns and rows.
+    """
+    ny, nx = section_shape(data)
+
+    def axis_of(section: Section) -> int:
+        height, width = section_shape(section)
+        return int(height * nx >= width * ny) if axis is None else axis
+
+    found: list[tuple[int, int, OverscanLevel]] = []
+    for section in sorted(map(ascending, sections), key=axis_of, reverse=True):
+        part = pixels(section)
+        for earlier in found:
+            part = part - _at(*earlier, section).level
+        which = axis_of(section)
+        found.append((which, section[1 - which].start, overscan_level(part, which, **options)))
+    parts = [_at(*each, data) for each in found]
+    return OverscanLevel(*(sum(planes[1:], planes[0]) for planes in zip(*parts, strict=True)))
+
+
+def _at(axis: int, start: int, found: OverscanLevel, section: Section) -> OverscanLevel:
+    """Return the level in the rows (axis 1) or columns of a section; the nearest one beside it."""
+    lines = found.level.shape[1 - axis]
+    index = np.clip(np.array(range_of(section[1 - axis])) - start, 0, lines - 1)
+    return OverscanLevel(*(np.take(plane, index, axis=1 - axis) for plane in found))
 
 
 def overscan_level(
@@ -102,7 +150,7 @@ def overscan_level(
 
 
 def words_of(
-    section: Section,
+    sections: Sequence[Section],
     *,
     method: str = "polynomial",
     order: int = 2,
@@ -111,8 +159,9 @@ def words_of(
     skip: int | tuple[int, int] = 0,
     **options: Any,
 ) -> str:
-    """Return in words where the level of a frame comes from; parameters are those of the level."""
-    words = f"{format_section(section)}, {method}"
+    """Return in words where the level of a frame, or of each amplifier, comes from, and how."""
+    where = " and ".join(map(format_section, sections)) if sections else "of each amplifier"
+    words = f"{where}, {method}"
     if method == "polynomial":
         words += f" of order {order}, {iterations} x rejection at {sigma:g} sigma"
     return words + (f", without {skip} at the edges" if np.any(skip) else "")

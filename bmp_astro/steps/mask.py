@@ -9,6 +9,8 @@ import numpy as np
 from astropy.nddata import CCDData
 
 from ..fits import MaskBit, flags_of
+from ..fits.amplifiers import write_readouts
+from .amplifiers import raw_readouts
 from .facts import find_saturation, required
 from .image import joined_flags, remade
 from .master import mask_names, open_bad_pixels
@@ -64,6 +66,9 @@ def mask_saturated(
     level = required(level, "saturation", "saturation")
     bits = (ccd.data >= level) * np.uint8(MaskBit.SATURATED)
     frame = remade(ccd, flags=joined_flags(flags_of(ccd), bits))
+    readouts = raw_readouts(ccd, instrument)
+    if readouts:
+        write_readouts(frame.header, readouts)
     record_saturation(frame.header, level, source)
     return frame
 

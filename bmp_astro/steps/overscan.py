@@ -5,10 +5,11 @@ from typing import Any
 from astropy.nddata import CCDData
 
 from ..fits.section import Section
-from .facts import find_section, required
+from .amplifiers import amplifier_levels, check_given, raw_readouts
+from .facts import find_overscan, level_variance, required
 from .image import remade, run
 from .level import OverscanLevel, frame_level, overscan_level, words_of
-from .provenance import record_overscan
+from .provenance import record_amplifiers, record_overscan
 
 __all__ = ["OverscanLevel", "frame_level", "overscan_level", "subtract_overscan"]
 
@@ -33,6 +34,9 @@ def subtract_overscan(
         The raw frame, adu, ``(ny, nx)``. It is not changed.
     overscan_section : str or tuple of slice, optional
         FITS text such as ``"[2049:2079,1:4096]"`` or slices ``(y, x)``; by default the header's.
+        Text of two sections, ``"[1:40,1:2200] [41:2240,2201:2230]"``, is columns and rows: what
+        the columns leave in the rows is the level of each column. Each of several amplifiers has
+        its own, from the header or the instrument.
     overscan_axis : {None, 0, 1}
         1 when each row has its own level (the overscan is columns), 0 when each column has;
         None decides by the shape of the section.
@@ -78,19 +82,25 @@ def subtract_overscan(
     >>> print(ccd.data[0, 0], ccd.header["OSCANLEV"])
     50.0 1000.0
     """
-    section = required(
-        find_section(ccd, "overscan_section", overscan_section, instrument),
-        "overscan section",
-        "overscan_section",
-    )
-    how = {
+    options = {
+        "axis": overscan_axis,
         "method": overscan_method,
         "order": overscan_order,
         "sigma": overscan_sigma,
         "iterations": overscan_iterations,
         "skip": overscan_skip,
     }
-    found = frame_level(ccd.data, section, overscan_axis, **how)
     frame = remade(ccd)
-    record_overscan(frame.header, *found, words_of(section, **how))
+    readouts = raw_readouts(ccd, instrument)
+    if readouts:
+        check_given(overscan_section, readouts)
+        found, plane = amplifier_levels(ccd.data, readouts, **options)
+        found = required(found, "overscan section", "overscan_section")
+        record_amplifiers(frame.header, readouts, found, words_of((), **options))
+        return run(frame, {"level": plane, "level_variance": level_variance(frame)})
+    sections = required(
+        find_overscan(ccd, overscan_section, instrument), "overscan section", "overscan_section"
+    )
+    found = frame_level(ccd.data, sections, **options)
+    record_overscan(frame.header, *found, words_of(sections, **options))
     return run(frame, {"level": found.level, "level_variance": frame.header["OSCANVAR"]})

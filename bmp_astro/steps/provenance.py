@@ -1,6 +1,7 @@
 """What the header of a frame says after each step; the headers given are changed."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import astropy.units as u
@@ -21,6 +22,16 @@ from ..fits import (
     set_frame_type,
     shift_wcs,
 )
+from ..fits.amplifiers import (
+    Readout,
+    ascending,
+    assembled_shape,
+    cut_readouts,
+    readouts_in,
+    remove_sections,
+    write_readouts,
+)
+from ..fits.header import turn_wcs
 from ..fits.section import Section
 from .master import Master
 
@@ -42,10 +53,13 @@ def is_done(header: Any, letter: str) -> bool:
     return letter in str(header.get("CALSTAT", ""))
 
 
-def record_saturation(header: fits.Header, level: float, source: str) -> None:
+def record_saturation(header: fits.Header, level: Any, source: str) -> None:
     """Write the level from which raw pixels are saturated; later steps keep it true."""
-    set_card(header, "SATURATE", level, "level of saturation")
-    add_history(header, f"saturated pixels masked, from {level:g} adu ({_SOURCES[source]})")
+    if "AMPSEC1" in header and np.ndim(level) == 0:
+        write_readouts(header, [one._replace(saturation=level) for one in readouts_in(header)])
+    lowest = float(np.min(level))
+    set_card(header, "SATURATE", lowest, "level of saturation")
+    add_history(header, f"saturated pixels masked, from {lowest:g} adu ({_SOURCES[source]})")
 
 
 def record_overscan(
@@ -60,6 +74,55 @@ def record_overscan(
     add_history(header, f"overscan subtracted: {mean:.3f} adu", *filter(None, [words]))
 
 
+def record_amplifiers(
+    header: fits.Header, readouts: Sequence[Readout], level: Any, words: str
+) -> None:
+    """Write that the overscan of each amplifier is subtracted: ``level`` has one for each."""
+    means = [float(mean) for mean in np.ravel(level.level)]
+    variances = [float(variance) for variance in np.ravel(level.variance)]
+    kept = [
+        one._replace(
+            overscan=(),
+            level=mean,
+            level_variance=variance,
+            saturation=None if one.saturation is None else one.saturation - mean,
+        )
+        for one, mean, variance in zip(readouts, means, variances, strict=True)
+    ]
+    record_overscan(header, level.level, level.variance, words)
+    write_readouts(header, kept)
+    _record_lowest_saturation(header, kept)
+
+
+def record_crosstalk(header: fits.Header) -> None:
+    """Write that what amplifiers leave in each other is subtracted."""
+    set_card(header, "XTALKCOR", True, "crosstalk is corrected")
+    add_history(header, "crosstalk of the amplifiers subtracted")
+
+
+def record_assembly(
+    header: fits.Header, readouts: Sequence[Readout], instrument: Instrument
+) -> None:
+    """Write that amplifiers were made one image, and where each one is in it."""
+    clean_product_header(header)
+    remove_sections(header)
+    if instrument.wcs_frame == "raw":
+        turn_wcs(header, readouts[0].raw, readouts[0].target)
+    image = [one._replace(raw=None, overscan=(), target=ascending(one.target)) for one in readouts]
+    write_readouts(header, image)
+    for name, size in zip(("NAXIS2", "NAXIS1"), assembled_shape(image), strict=True):
+        if name in header:
+            set_card(header, name, size)
+    add_history(header, f"assembled from {len(image)} amplifiers")
+
+
+def _record_lowest_saturation(header: fits.Header, readouts: Sequence[Readout]) -> None:
+    """Write the level at which the first of the amplifiers is saturated."""
+    levels = [one.saturation for one in readouts if one.saturation is not None]
+    if levels and "SATURATE" in header:
+        set_card(header, "SATURATE", min(levels), "level of saturation")
+
+
 def record_trim(header: fits.Header, section: Section, instrument: Instrument) -> None:
     """Write what a frame cut to a section has become."""
     slice_y, slice_x = section
@@ -71,6 +134,8 @@ def record_trim(header: fits.Header, section: Section, instrument: Instrument) -
     for name, part in (("NAXIS1", slice_x), ("NAXIS2", slice_y)):
         if name in header:
             set_card(header, name, part.stop - part.start)
+    if "AMPSEC1" in header:
+        cut_readouts(header, section)
     add_history(header, f"trimmed to {format_section(section)}")
 
 
@@ -92,7 +157,13 @@ def record_dark(header: fits.Header, master: Master, scale: float, *, holds_bias
 
 
 def record_read_noise(header: fits.Header, read_noise: Any, source: str) -> None:
-    """Write the read noise in electron, and who said so."""
+    """Write the read noise in electron, of each amplifier too, and who said so."""
+    readouts = readouts_in(header)
+    if readouts:
+        noises = [_value_of(one, read_noise, one.read_noise) for one in readouts]
+        named = zip(readouts, noises, strict=True)
+        write_readouts(header, [one._replace(read_noise=noise) for one, noise in named])
+        read_noise = noises
     set_card(header, "RDNOISE", float(np.mean(read_noise)), "[electron] read noise")
     set_card(header, "RDNSRC", source, "source of the read noise")
 
@@ -114,10 +185,27 @@ def record_excess_noise(header: fits.Header, factor: float) -> None:
 
 def record_gain(header: fits.Header, gain: Any, instrument: Any) -> None:
     """Write that the frame is in electron: its gain is 1, the raw one is kept."""
-    mean = float(np.mean(gain))
+    readouts = readouts_in(header)
+    gains = [_value_of(one, gain, one.gain) for one in readouts]
+    mean = float(np.mean(gains)) if gains else float(np.mean(gain))
     mark_electron(header, mean, instrument=instrument)
     follow_limits(header, multiply=mean)
+    image = []
+    for one, own in zip(readouts_in(header), gains, strict=True):
+        limit = None if one.saturation is None else one.saturation * own / mean
+        image.append(one._replace(gain=None, raw_gain=own, saturation=limit))
+    if image:
+        write_readouts(header, image)
+        _record_lowest_saturation(header, image)
     add_history(header, f"multiplied by the gain: {mean:.6g} electron/adu")
+
+
+def _value_of(readout: Readout, values: Any, said: float | None) -> float:
+    """Return what one amplifier has of a value for each pixel or for all; as it was said if so."""
+    if np.ndim(values) == 0:
+        return float(values)
+    own = float(values[ascending(readout.section)][0, 0])
+    return said if said is not None and np.float32(said) == np.float32(own) else own
 
 
 def record_flat(header: fits.Header, master: Master, flat_min: float) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty
 
 from ..kernels.calibrate import calibrate as run_kernel
-from .facts import find_excess_noise, find_gain, find_read_noise, required
+from .facts import find_excess_noise, find_gain, find_read_noise, level_variance, required
 from .image import remade
 from .master import open_master
 from .provenance import record_excess_noise, record_uncertainty
@@ -94,11 +94,3 @@ def noise_terms(header: Any, gain: Any, read_noise: Any, instrument: Any) -> dic
         return {"gain": gain, "read_noise": read_noise}
     record_excess_noise(header, factor)
     return {"gain": gain / factor, "read_noise": read_noise / factor}
-
-
-def level_variance(ccd: CCDData) -> float:
-    """Return the variance of the overscan level, in the unit of the frame squared."""
-    variance = float(ccd.header.get("OSCANVAR", 0.0))
-    if ccd.unit == u.electron:
-        variance *= float(ccd.header.get("RAWGAIN", 1.0)) ** 2
-    return variance

@@ -86,7 +86,7 @@ def test_rows_beside_the_section_have_the_nearest_level(axis):
     section = (slice(2, 10), slice(25, 30))
     if axis == 0:
         raw, section = raw.T, section[::-1]
-    level, _ = frame_level(raw, section, method="mean")
+    level, _ = frame_level(raw, (section,), method="mean")
     np.testing.assert_allclose(level.ravel(), [2, 2, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9])
     assert level.shape == ((12, 1) if axis else (1, 12))
 
