@@ -179,12 +179,12 @@ def record_master(
     set_card(header, "BUNIT", "1" if report.kind == "flat" else "adu", "unit of the pixels")
     if report.kind == "dark":
         set_card(header, "BIASSUB", raws[0].bias is not None, "the bias was subtracted")
-    if raws[0].parts:
-        _record_amplifiers(header, raws[0], read_noise)
-    elif raws[0].gain is not None:
+    if raws[0].gain is not None and not raws[0].parts:
         _record_gain(header, raws[0].gain, raws[0].camera)
     if read_noise.electron is not None:
         record_read_noise(header, read_noise.electron, read_noise.origin)
+    if raws[0].parts:
+        _record_amplifiers(header, raws[0], read_noise)
     if read_noise.adu is not None:
         set_card(header, "RDNADU", read_noise.adu, "[adu] read noise")
         set_card(header, "RDNSRC", read_noise.origin, "source of the read noise")
