@@ -1,7 +1,9 @@
 """The engine beside other ways to run a function over many files, all in one run.
 
-Prints seconds, and each as a multiple of the fastest. Usage: ``python benchmarks/engine.py``.
-joblib, loky and dask take part where they are installed.
+Prints seconds, and each as a multiple of the fastest; for admission by memory the peak of all
+workers together as well. Usage: ``python benchmarks/engine.py [PART ...]``, a part being start,
+overhead, array or admission; all of them without one. joblib, loky and dask take part where they
+are installed.
 """
 
 import functools
@@ -10,16 +12,19 @@ import multiprocessing
 import os
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
+import psutil
 
 from bmp_astro.core import BigMultiPipe
+from bmp_astro.core.machine.resources import WORKER_SIZE
 
 WORKERS = 2
-Runner = Callable[[Callable, list, dict], None]
+Runner = Callable[..., None]
 
 
 class Call(BigMultiPipe):
@@ -42,53 +47,54 @@ def with_master(item: int, master: np.ndarray) -> float:
 
 
 def hold(item: int, work: list) -> int:
-    """Hold a block of memory for a moment."""
+    """Hold a block of memory for as long as a frame takes."""
     block = np.ones(work[item] // 8)
-    time.sleep(0.05)
+    time.sleep(0.4)
     return block.size
 
 
 def ours(function: Callable, items: list, keywords: dict, **settings: object) -> None:
     """Run on a pipe."""
-    pipe = Call(executor="process", num_processes=WORKERS, function=function, **keywords)
+    settings.setdefault("num_processes", WORKERS)
+    pipe = Call(executor="process", function=function, **keywords)
     for _ in pipe.iter_pipeline(items, **settings):
         pass
 
 
-def pool(function: Callable, items: list, keywords: dict) -> None:
+def pool(function: Callable, items: list, keywords: dict, workers: int = WORKERS) -> None:
     """Run on a pool of multiprocessing."""
-    with multiprocessing.get_context("spawn").Pool(WORKERS) as workers:
-        workers.map(functools.partial(function, **keywords), items)
+    with multiprocessing.get_context("spawn").Pool(workers) as made:
+        made.map(functools.partial(function, **keywords), items)
 
 
-def futures(function: Callable, items: list, keywords: dict) -> None:
+def futures(function: Callable, items: list, keywords: dict, workers: int = WORKERS) -> None:
     """Run on a pool of concurrent.futures."""
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(WORKERS, mp_context=spawn) as executor:
+    with ProcessPoolExecutor(workers, mp_context=spawn) as executor:
         for future in [executor.submit(function, item, **keywords) for item in items]:
             future.result()
 
 
-def loky(function: Callable, items: list, keywords: dict) -> None:
+def loky(function: Callable, items: list, keywords: dict, workers: int = WORKERS) -> None:
     """Run on loky."""
-    with importlib.import_module("loky").ProcessPoolExecutor(WORKERS) as executor:
+    with importlib.import_module("loky").ProcessPoolExecutor(workers) as executor:
         for future in [executor.submit(function, item, **keywords) for item in items]:
             future.result()
 
 
-def joblib(function: Callable, items: list, keywords: dict) -> None:
+def joblib(function: Callable, items: list, keywords: dict, workers: int = WORKERS) -> None:
     """Run on joblib, and end the workers that it would keep for the next call."""
     module = importlib.import_module("joblib")
-    module.Parallel(n_jobs=WORKERS)(module.delayed(function)(item, **keywords) for item in items)
+    module.Parallel(n_jobs=workers)(module.delayed(function)(item, **keywords) for item in items)
     module.externals.loky.get_reusable_executor().shutdown(wait=True)
 
 
-def dask(function: Callable, items: list, keywords: dict) -> None:
+def dask(function: Callable, items: list, keywords: dict, workers: int = WORKERS) -> None:
     """Run on a dask cluster on this machine."""
     distributed = importlib.import_module("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=WORKERS, threads_per_worker=1, dashboard_address=":0", silence_logs=50
+            n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=50
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -146,26 +152,67 @@ def overhead(runners: dict[str, Runner], rounds: int = 3) -> None:
         print(f"  {name:32s} {cost * 1e6:8.0f} us  {ratio:6.2f} x ProcessPoolExecutor")
 
 
-def admission() -> None:
-    """Print memory admission beside a number of workers fixed for the worst case."""
-    sizes = [int(size) for size in np.random.default_rng(1).integers(10e6, 150e6, 60)]
-    budget = 300e6
-    items, keywords = list(range(len(sizes))), {"work": sizes}
-    side_by_side(
-        "60 tasks of 10-150 MB inside 300 MB",
-        {
-            "bmp_astro, a size for each": functools.partial(
-                ours, process_size=lambda name: sizes[int(name)], mem_available=budget + 140e6
-            ),
-            "bmp_astro, the largest for all": functools.partial(
-                ours, process_size=max(sizes), mem_available=budget + 140e6
-            ),
-        },
-        hold,
-        items,
-        keywords,
-        rounds=1,
-    )
+class PeakOfWorkers(threading.Thread):
+    """Looks at the memory of all processes that this one has started, and keeps the most."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.most = 0.0
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Look every 20 ms."""
+        while not self._over.wait(0.02):
+            self.most = max(self.most, sum(map(own_memory, psutil.Process().children(True))))
+
+    def __enter__(self) -> "PeakOfWorkers":
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._over.set()
+        self.join()
+
+
+def own_memory(process: psutil.Process) -> float:
+    """Bytes that a process shares with no other; 0 when it is gone."""
+    try:
+        memory = process.memory_info()
+    except psutil.Error:
+        return 0.0
+    return memory.rss - getattr(memory, "shared", 0)
+
+
+def admission(runners: dict[str, Runner]) -> None:
+    """Print what admission by memory is for: time and peak, with and without it.
+
+    Ours is given the budget. The others know of none: either as many workers as there are cores
+    run, and the largest tasks meet, or as few as hold the largest tasks one beside the other.
+    """
+    workers, budget = 4, 1000e6
+    sizes = [60_000_000] * 12 + [450_000_000] * 6 + [60_000_000] * 12
+    worst = max(int(budget / (max(sizes) + WORKER_SIZE)), 1)
+    call = (hold, list(range(len(sizes))), {"work": sizes})
+    memory = {"num_processes": workers, "mem_available": budget}
+    one_by_one = functools.partial(ours, process_size=lambda name: sizes[int(name)], **memory)
+    programs = {
+        "bmp_astro, a size for each": one_by_one,
+        "bmp_astro, the largest for all": functools.partial(
+            ours, process_size=max(sizes), **memory
+        ),
+    }
+    for name, run in runners.items():
+        if run is not ours:
+            programs[f"{name}, {workers} workers"] = functools.partial(run, workers=workers)
+            programs[f"{name}, {worst} worker"] = functools.partial(run, workers=worst)
+    print("\n24 tasks of 60 MB and 6 of 450 MB, 0.4 s each, inside 1000 MB with the workers")
+    for name, run in programs.items():
+        start = time.perf_counter()
+        with PeakOfWorkers() as peak:
+            run(*call)
+        seconds = time.perf_counter() - start
+        beyond = "  beyond the budget" if peak.most > budget else ""
+        print(f"  {name:32s} {seconds:8.2f} s  {peak.most / 1e6:6.0f} MB{beyond}", flush=True)
 
 
 def installed(name: str) -> bool:
@@ -177,17 +224,23 @@ def installed(name: str) -> bool:
     return True
 
 
-def main() -> None:
-    """Print all comparisons."""
+def main(parts: list[str]) -> None:
+    """Print the comparisons asked for, or all."""
     runners = {name: run for name, run in RUNNERS.items() if installed(name)}
+    array = {"master": np.arange(25e6)}
+    comparisons = {
+        "start": lambda: side_by_side("start-up: 4 tiny tasks", runners, tiny, list(range(4)), {}),
+        "overhead": lambda: overhead(runners),
+        "array": lambda: side_by_side(
+            "40 tasks with a 200 MB array", runners, with_master, list(range(40)), array, rounds=1
+        ),
+        "admission": lambda: admission(runners),
+    }
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} processors, {WORKERS} workers")
-    side_by_side("start-up: 4 tiny tasks", runners, tiny, list(range(4)), {})
-    overhead(runners)
-    master = {"master": np.arange(25e6)}
-    title = "40 tasks with a 200 MB array"
-    side_by_side(title, runners, with_master, list(range(40)), master, rounds=1)
-    admission()
+    for name, show in comparisons.items():
+        if not parts or name in parts:
+            show()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

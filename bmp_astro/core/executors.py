@@ -12,9 +12,8 @@ from .control import is_thread_safe
 from .localexecutors import PoolExecutor, SerialExecutor, ThreadExecutor
 from .machine.resources import WORKER_SIZE, available_cores, available_memory, num_can_process
 from .pool.supervised import SupervisedPool
-from .settings import Settings
+from .settings import DASK, EXECUTORS, Settings
 
-NAMES = ("process", "thread", "serial", "auto", "dask:ADDRESS")
 _FOREIGN_WINDOW = 4
 
 
@@ -83,8 +82,11 @@ class Engine:
 
     def end_now(self) -> None:
         """End what runs, where that can be done, and wait for nothing when closing."""
-        if not self.ended and self.owned and hasattr(self.executor, "kill"):
-            self.executor.kill(wait=False)
+        if not self.ended and self.owned:
+            if hasattr(self.executor, "kill"):
+                self.executor.kill(wait=False)
+            else:
+                _kill_processes(self.executor)
         self.ended = True
 
     def close(self) -> None:
@@ -93,6 +95,14 @@ class Engine:
             # Workers that were killed are gone soon; threads may never be.
             wait = self.can_end or not self.ended
             self.executor.shutdown(wait=wait)
+
+
+def _kill_processes(executor: Any) -> None:
+    """End the workers of a pool like the standard library's, which would keep the program alive."""
+    processes = getattr(executor, "_processes", None)
+    if isinstance(processes, dict):
+        for process in list(processes.values()):
+            process.kill()
 
 
 def choose_engine(
@@ -121,7 +131,7 @@ def choose_engine(
     Raises
     ------
     ValueError
-        For a name that is none, or a limit that this executor cannot keep.
+        For a limit that this executor cannot keep.
     TypeError
         For an object that is no executor.
     """
@@ -138,8 +148,8 @@ def choose_engine(
     if callable(kind):
         return Engine(kind, window, budget=budget, again=True)
     raise TypeError(
-        f"executor is {kind!r}: expected one of {', '.join(NAMES)}, a concurrent.futures.Executor "
-        "or a function that makes one"
+        f"executor is {kind!r}: expected one of {', '.join(EXECUTORS)}, a "
+        "concurrent.futures.Executor or a function that makes one"
     )
 
 
@@ -152,14 +162,12 @@ def _named_engine(
 ) -> Engine:
     """Return one of the engines that have names."""
     limited = settings.timeout is not None or settings.max_memory is not None
-    if kind.startswith("dask:"):
+    if kind.startswith(DASK):
         _refuse_limits(settings, "dask")
-        return _dask_engine(kind.removeprefix("dask:"), settings)
+        return _dask_engine(kind.removeprefix(DASK), settings)
     if kind == "auto":
         safe = not limited and all(is_thread_safe(function) for function in functions)
         kind = "thread" if safe else "process"
-    if kind not in NAMES:
-        raise ValueError(f"executor is {kind!r}: expected one of {', '.join(NAMES)}")
     if kind == "serial" or (settings.num_processes == 1 and not limited):
         _refuse_limits(settings, "the serial executor")
         return Engine(SerialExecutor, 1, in_process=True)

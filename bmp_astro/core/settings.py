@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 ON_ERROR = ("raise", "record")
+DASK = "dask:"
+EXECUTORS = ("process", "thread", "serial", "auto", f"{DASK}ADDRESS")
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,9 @@ class Settings:
     def __post_init__(self) -> None:
         if self.on_error not in ON_ERROR:
             raise ValueError(f"on_error is {self.on_error!r}: expected 'raise' or 'record'")
+        name = self.executor
+        if isinstance(name, str) and name not in EXECUTORS[:-1] and not name.startswith(DASK):
+            raise ValueError(f"executor is {name!r}: expected one of {', '.join(EXECUTORS)}")
 
 
 ENGINE_KEYWORDS = frozenset(setting.name for setting in fields(Settings))

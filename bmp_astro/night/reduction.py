@@ -10,7 +10,7 @@ from typing import Any
 from astropy.table import QTable, Row, Table
 
 from ..ccdmultipipe import CalibrationPipe
-from ..core import Outcome, PipelineInterrupted
+from ..core import Outcome, PipelineInterrupted, Settings
 from ..core.locks import locked
 from ..core.resume import JOURNAL_NAME
 from ..core.table import write_table
@@ -141,6 +141,7 @@ def reduce_night(
     out = Path(outdir)
     camera = pipe.instrument if instrument is None else instrument
     _check_kinds(combine=combine, gates=gates)
+    Settings(executor=executor)  # a name that is none is refused before the masters are built
     _check_apart(raw, out)
     frames = survey(raw, instrument=camera, exclude=out, cache=out / ".inventory.json")
     _check_usable(frames, raw)

@@ -421,7 +421,7 @@ def test_a_pool_class(make_files, outdir, pool):
 
 def test_wrong_executors_say_what_is_right(make_files, outdir):
     with pytest.raises(ValueError, match="process, thread, serial"):
-        TextPipe(outdir=outdir, executor="proces").pipeline(make_files(1))
+        TextPipe(outdir=outdir, executor="proces")
     with pytest.raises(TypeError, match="function that makes one"):
         TextPipe(outdir=outdir, executor=3).pipeline(make_files(1))
     with pytest.raises(ValueError, match="timeout"):

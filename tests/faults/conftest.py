@@ -21,13 +21,25 @@ def dask_client(dask_cluster):
         yield client
 
 
+@pytest.fixture(scope="session")
+def lasting_pools():
+    """Pools of others, made once for all faults that break none of them."""
+    pools = {}
+    yield pools
+    for pool in pools.values():
+        pool.shutdown()
+
+
 @pytest.fixture
 def executor_of(request):
     """Return the executor= of a name; a function that makes one for those that may break."""
 
-    def find(name):
+    def find(name, lasting=False):
         if name in OURS:
             return name
+        if lasting and name != "dask":
+            pools = request.getfixturevalue("lasting_pools")
+            return pools[name] if name in pools else pools.setdefault(name, find(name)())
         if name == "ProcessPoolExecutor":
             spawn = multiprocessing.get_context("spawn")
             return functools.partial(ProcessPoolExecutor, 2, mp_context=spawn)

@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-SCRIPT = """
+PROGRAM = """
 import json, os, sys, time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from bmp_astro.core import BigMultiPipe, PipelineInterrupted
 
@@ -28,18 +29,25 @@ class Slow(BigMultiPipe):
                 time.sleep(pause / 10)
         return outname
 
-executor, folder, n, pause, grace = sys.argv[1:]
-names = [os.path.join(folder, "in", f"{i}.txt") for i in range(int(n))]
-pipe = Slow(outdir=os.path.join(folder, "out"), create_outdir=True, executor=executor,
-            num_processes=2, pause=float(pause), grace=float(grace), resume=True)
-print("ready", flush=True)
-try:
-    pout = pipe.pipeline(names)
-    print(json.dumps([o.status for o in pout]))
-except PipelineInterrupted as stop:
-    print(json.dumps([o.status for o in stop.pout]))
-    sys.exit(3)
+def two_processes():
+    return ProcessPoolExecutor(2)
+
+def main(executor, folder, n, pause, grace):
+    names = [os.path.join(folder, "in", f"{i}.txt") for i in range(int(n))]
+    executor = two_processes if executor == "ProcessPoolExecutor" else executor
+    pipe = Slow(outdir=os.path.join(folder, "out"), create_outdir=True, executor=executor,
+                num_processes=2, pause=float(pause), grace=float(grace), resume=True)
+    print("ready", flush=True)
+    try:
+        pout = pipe.pipeline(names)
+        print(json.dumps([o.status for o in pout]))
+    except PipelineInterrupted as stop:
+        print(json.dumps([o.status for o in stop.pout]))
+        sys.exit(3)
+
 """
+CALL = "main(*sys.argv[1:])\n"
+GUARDED = f'if __name__ == "__main__":\n    {CALL}'
 
 EXECUTORS = ("process", "thread", "serial")
 
@@ -49,13 +57,14 @@ class Started:
 
     def __init__(self, folder, executor, n=40, pause=0.1, grace=10):
         self.folder = folder
+        self.children = []
         (folder / "in").mkdir(exist_ok=True)
         (folder / "scratch").mkdir(exist_ok=True)
         for i in range(n):
             path = folder / "in" / f"{i}.txt"
             if not path.exists():
                 path.write_text(f"{i} " * 50)
-        (folder / "script.py").write_text(SCRIPT)
+        (folder / "script.py").write_text(PROGRAM + GUARDED)
         arguments = [executor, folder, n, pause, grace]
         self.process = subprocess.Popen(
             [sys.executable, str(folder / "script.py"), *map(str, arguments)],
@@ -70,20 +79,30 @@ class Started:
         assert self.process.stdout.readline() == "ready\n"
 
     def wait_for_output(self, n=1):
-        out = self.folder / "out"
-        deadline = time.monotonic() + 30
+        self._wait_for("[0-9]*_bmp.txt", n)
+
+    def wait_for_writing(self):
+        """Wait until a task is in the middle of its output: the handlers are there then."""
+        self._wait_for(".*.bmptmp.txt", 1)
+
+    def _wait_for(self, pattern, n):
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            if out.is_dir() and len(list(out.glob("[0-9]*_bmp.txt"))) >= n:
+            if len(list((self.folder / "out").glob(pattern))) >= n:
                 return
             time.sleep(0.01)
         raise AssertionError("nothing was written")
 
+    def send(self, number, whom="parent"):
+        """Send a signal to the program or to its group."""
+        self.children = psutil.Process(self.process.pid).children(recursive=True)
+        (os.kill if whom == "parent" else os.killpg)(self.process.pid, number)
+
     def end(self, timeout=30):
         """Wait for the end; return the exit status and what the rows say."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
         text, errors = self.process.communicate(timeout=timeout)
-        psutil.wait_procs(children, timeout=10)
-        assert [c for c in children if c.is_running()] == [], errors
+        _, orphans = psutil.wait_procs(self.children, timeout=10)
+        assert orphans == [], errors
         return self.process.returncode, json.loads(text) if text else None
 
     def whole(self):
@@ -107,7 +126,7 @@ class Started:
 def test_a_stop_in_order(tmp_path, executor, number, whom):
     run = Started(tmp_path, executor)
     run.wait_for_output(2)
-    (os.kill if whom == "parent" else os.killpg)(run.process.pid, number)
+    run.send(number, whom)
     status, rows = run.end()
     assert status == 3
     assert len(rows) == 40
@@ -118,22 +137,22 @@ def test_a_stop_in_order(tmp_path, executor, number, whom):
 
 def test_after_the_grace_time_what_runs_is_ended(tmp_path):
     run = Started(tmp_path, "process", n=4, pause=60, grace=0.5)
-    time.sleep(1.5)
-    os.kill(run.process.pid, signal.SIGINT)
+    run.wait_for_writing()
+    run.send(signal.SIGINT)
     status, rows = run.end(timeout=10)
     assert (status, rows) == (3, ["not_run"] * 4)
     assert run.whole() == 0
     assert run.left() == []
 
 
-@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("executor", [*EXECUTORS, "ProcessPoolExecutor"])
 def test_a_second_interrupt_ends_at_once(tmp_path, executor):
     run = Started(tmp_path, executor, n=4, pause=60, grace=60)
-    time.sleep(1.5)
-    os.kill(run.process.pid, signal.SIGINT)
-    time.sleep(0.3)
-    os.kill(run.process.pid, signal.SIGINT)
-    status, rows = run.end(timeout=10)
+    run.wait_for_writing()
+    run.send(signal.SIGINT)
+    time.sleep(1)  # two that come together would count as one
+    run.send(signal.SIGINT)
+    status, rows = run.end(timeout=20)
     assert (status, rows) == (3, ["not_run"] * 4)
     assert run.whole() == 0
 
@@ -142,11 +161,8 @@ def test_a_second_interrupt_ends_at_once(tmp_path, executor):
 def test_a_killed_run_started_again_ends_like_one_that_was_not(tmp_path, executor):
     run = Started(tmp_path, executor, pause=0.05)
     run.wait_for_output(random.Random(executor).randint(1, 12))
-    children = psutil.Process(run.process.pid).children(recursive=True)
-    run.process.kill()
-    run.process.communicate()
-    _, alive = psutil.wait_procs(children, timeout=10)
-    assert alive == []
+    run.send(signal.SIGKILL)
+    run.end()
     assert 0 < run.whole() < 40
     again = Started(tmp_path, executor, pause=0.05)
     status, rows = again.end()
@@ -156,9 +172,46 @@ def test_a_killed_run_started_again_ends_like_one_that_was_not(tmp_path, executo
     assert again.left() == []
 
 
+MOMENTS = [
+    pytest.param(executor, number, whom, marks=pytest.mark.slow if later else ())
+    for executor, later in (
+        ("process", False),
+        ("thread", False),
+        ("serial", True),
+        ("ProcessPoolExecutor", True),
+    )
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+    for whom in ("parent", "group")
+    # Threads end with their process, whoever else is told. The standard pool's own workers know
+    # nothing of a parent that is killed.
+    if (executor, whom) not in (("thread", "group"), ("serial", "group"))
+    if (executor, number, whom) != ("ProcessPoolExecutor", signal.SIGKILL, "parent")
+]
+
+
+@pytest.mark.parametrize(("executor", "number", "whom"), MOMENTS)
+def test_a_signal_at_any_moment(tmp_path, request, executor, number, whom):
+    """From before the first worker is there to after the last file; the next run ends it."""
+    run = Started(tmp_path, executor, n=20, pause=0.03, grace=5)
+    time.sleep(random.Random(request.node.name).uniform(0, 0.8))
+    run.send(number, whom)
+    _, rows = run.end()
+    made = run.whole()
+    if rows is not None:
+        assert len(rows) == 20
+        assert set(rows) <= {"done", "not_run"}
+        assert rows.count("done") == made
+    again = Started(tmp_path, executor, n=20, pause=0)
+    status, rows = again.end(timeout=60)
+    assert status == 0
+    assert set(rows) <= {"done", "skipped"}
+    assert again.whole() == 20
+    assert again.left() == []
+
+
 def test_a_second_run_into_the_same_directory_is_refused(tmp_path):
-    run = Started(tmp_path, "process")
-    run.wait_for_output()
+    run = Started(tmp_path, "process", n=4, pause=60, grace=0.1)
+    run.wait_for_writing()
     second = subprocess.run(
         [sys.executable, str(tmp_path / "script.py"), "serial", str(tmp_path), "2", "0", "1"],
         capture_output=True,
@@ -167,7 +220,7 @@ def test_a_second_run_into_the_same_directory_is_refused(tmp_path):
     )
     assert second.returncode == 1
     assert f"another run (process {run.process.pid} on" in second.stderr
-    os.kill(run.process.pid, signal.SIGTERM)
+    run.send(signal.SIGTERM)
     assert run.end()[0] == 3
 
 
@@ -176,7 +229,7 @@ def test_from_standard_input_without_a_guard(tmp_path):
     (tmp_path / "in" / "0.txt").write_text("0")
     done = subprocess.run(
         [sys.executable, "-", "process", str(tmp_path), "1", "0", "1"],
-        input=SCRIPT,
+        input=PROGRAM + CALL,
         capture_output=True,
         text=True,
         check=False,

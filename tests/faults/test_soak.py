@@ -77,7 +77,7 @@ def check(runs, nothing_more):
 
 
 def test_a_short_soak(nothing_left):
-    check([(500, 0, 1), (60, 5_000_000, 2)], nothing_more=20e6)
+    check([(300, 0, 1), (40, 5_000_000, 2)], nothing_more=20e6)
 
 
 @pytest.mark.slow

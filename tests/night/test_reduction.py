@@ -328,3 +328,9 @@ def test_a_plan_is_kept_with_the_products(reduced, night):
     out, _ = reduced
     kept = Table.read(out / "plan.ecsv")
     assert list(kept["product"]) == list(plan_night(night.folder)["product"])
+
+
+def test_an_executor_that_is_none_is_refused_before_anything_is_made(night, tmp_path):
+    with pytest.raises(ValueError, match="executor is 'threads': expected one of process, thread"):
+        reduce_night(night.folder, tmp_path / "out", executor="threads")
+    assert not (tmp_path / "out").exists()
