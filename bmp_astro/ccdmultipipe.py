@@ -9,10 +9,11 @@ from typing import Any
 from astropy.nddata import CCDData
 from astropy.table import QTable
 
-from .core import BigMultiPipe, Outcome, PipelineError, pout_to_table
-from .fits import Instrument, read_frame, read_header, write_frame
+from .core import BigMultiPipe, Outcome, PipelineError, Rejected, pout_to_table
+from .fits import Instrument, checked_classification, read_frame, read_header, write_frame
 from .masters.pipe import file_identity
 from .steps import calibrate, image_statistics, observation_facts, raise_alarms
+from .steps.light import why_no_light
 from .steps.master import CACHE_SIZE
 
 logger = logging.getLogger(__name__)
@@ -164,6 +165,57 @@ class CCDMultiPipe(BigMultiPipe):
         return pout_to_table(pout)
 
 
+def check_light(
+    ccd: CCDData,
+    bmp_meta: dict[str, Any] | None = None,
+    classification: str = "warn",
+    **kwargs: Any,
+) -> CCDData:
+    """Post-processing step: doubt a calibrated light frame that looks like a flat, dark or bias.
+
+    Parameters
+    ----------
+    ccd : `~astropy.nddata.CCDData`
+        The frame, ``(ny, nx)``, without bias and dark.
+    bmp_meta : dict, optional
+        The frame's metadata; a doubt joins the text in ``alarms``.
+    classification : {"strict", "warn", "trust"}
+        Reject a frame that is doubted, raise an alarm, or do not look.
+    **kwargs
+        Not used.
+
+    Returns
+    -------
+    `~astropy.nddata.CCDData`
+        The frame as it is.
+
+    Raises
+    ------
+    Rejected
+        With ``classification="strict"``.
+    ValueError
+        If there is no such classification.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import CCDData
+    >>> from bmp_astro.ccdmultipipe import check_light
+    >>> flat, meta = CCDData(np.full((30, 40), 20_000.0), unit="electron"), {}
+    >>> _ = check_light(flat, bmp_meta=meta)
+    >>> meta["alarms"]
+    'no star is seen, and a smooth level of 20000 electron: is it a flat, or were there clouds?'
+    """
+    if checked_classification(classification) == "trust":
+        return ccd
+    doubt = why_no_light(ccd, bmp_meta)
+    if doubt and classification == "strict":
+        raise Rejected(doubt)
+    if doubt and bmp_meta is not None:
+        bmp_meta["alarms"] = "; ".join(filter(None, [bmp_meta.get("alarms", ""), doubt]))
+    return ccd
+
+
 class CalibrationPipe(CCDMultiPipe):
     """A pipe that calibrates every frame with the masters it is given.
 
@@ -191,6 +243,7 @@ class CalibrationPipe(CCDMultiPipe):
     summary_steps: tuple[Callable[..., Any], ...] = (
         image_statistics,
         observation_facts,
+        check_light,
         raise_alarms,
     )
 

@@ -20,6 +20,7 @@ from .header import (
 from .instrument import Instrument
 from .intact import changed_units
 from .keywords import Keyword
+from .kinds import checked_classification
 from .plausibility import implausible
 from .reader import FrameHeader, data_sums, is_product, read_frame, read_header
 from .section import Section, format_section, parse_section, section_shape
@@ -50,6 +51,7 @@ __all__ = [
     "as_header",
     "calibrated_already",
     "changed_units",
+    "checked_classification",
     "clean_product_header",
     "data_sum",
     "data_sums",

@@ -16,6 +16,7 @@ from .cameras import find_instrument
 from .cards import set_card
 from .keywords import card_value
 from .section import Section
+from .units import parse_unit
 
 _CRPIX = re.compile(r"CRPIX([12])[A-Z]?")
 _STORAGE = (
@@ -357,7 +358,8 @@ def calibrated_already(header: fits.Header) -> str:
     -------
     str
         The reason, or ``""`` for a frame that looks raw. IRAF's tasks record what they did in
-        TRIM, OVERSCAN, ZEROCOR, DARKCOR and FLATCOR, MaxIm DL in CALSTAT.
+        TRIM, OVERSCAN, ZEROCOR, DARKCOR and FLATCOR, MaxIm DL in CALSTAT; pixels in electron are
+        multiplied by the gain; products of this package have BMPVERS.
 
     Examples
     --------
@@ -374,9 +376,9 @@ def calibrated_already(header: fits.Header) -> str:
     calstat = card_value(header, "CALSTAT")
     if isinstance(calstat, str) and set(calstat.upper()) & set("BDF"):
         return f"CALSTAT is {calstat.strip()!r}"
-    unit = card_value(header, "BUNIT")
-    if isinstance(unit, str) and unit.strip().lower() in ("electron", "electrons", "e-"):
-        return f"BUNIT is {unit.strip()!r}"
+    said = card_value(header, "BUNIT")
+    if isinstance(said, str) and parse_unit(said.partition("/")[0]) == u.electron:
+        return f"BUNIT is {said.strip()!r}"  # or electron/s
     return ""
 
 

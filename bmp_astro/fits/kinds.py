@@ -10,6 +10,9 @@ from .cardvalues import card_value
 
 KINDS = ("bias", "dark", "flat", "light")
 
+# What is done where a frame's pixels or its records contradict the type that it is said to have.
+CLASSIFICATIONS = ("strict", "warn", "trust")
+
 # Spelled without blanks, hyphens and underscores, in lower case.
 FRAME_TYPES: dict[str, str] = {
     **dict.fromkeys(("bias", "biasframe", "zero", "zeroframe"), "bias"),
@@ -99,6 +102,25 @@ def type_of_path(path: str | PathLike, patterns: Mapping[str, str]) -> tuple[str
         if len(found) == len(wanted) and all(map(fnmatchcase, found, wanted)):
             return kind, pattern
     return None
+
+
+def checked_classification(classification: str) -> str:
+    """Return a classification that there is; ValueError for another.
+
+    Parameters
+    ----------
+    classification : str
+        ``"strict"`` refuses a frame whose pixels contradict its type, ``"warn"`` raises an alarm,
+        ``"trust"`` believes the header, and takes frames that were calibrated already.
+
+    Returns
+    -------
+    str
+        The same.
+    """
+    if classification not in CLASSIFICATIONS:
+        raise ValueError(f"classification is {classification!r}: expected one of {CLASSIFICATIONS}")
+    return classification
 
 
 def name_in_header(header: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import CCDData
 
+from ..fits import checked_classification
 from ..kernels import Combined
 from .cards import record_combination, record_master, record_unused
 from .checks import check_camera
@@ -25,6 +26,7 @@ from .expected import (
     find_read_noise,
 )
 from .inputs import Input, check_inputs, open_inputs, usable
+from .looks import check_looks
 from .noise import scatter_between
 from .previous import previous_alarm
 from .quality import Limits
@@ -56,6 +58,7 @@ def build_master(
     saturation: float | u.Quantity | None = None,
     combine: Mapping[str, Any] | None = None,
     gates: Limits | Mapping[str, Any] | None = None,
+    classification: str = "warn",
     overscan_section: Any = None,
     overscan_axis: int | None = None,
     overscan_method: str = "polynomial",
@@ -105,6 +108,10 @@ def build_master(
         is not known, the scatter of the frames serves for clipping.
     gates : `Limits` or mapping, optional
         What is accepted, where it differs from the defaults of `Limits`.
+    classification : {"strict", "warn", "trust"}
+        What to do with a frame that does not look like what it is said to be (a bias with light in
+        it, a dark or flat with stars): refuse it, raise an alarm, or do not look. "trust" also
+        takes frames whose header says that they were calibrated already.
     overscan_section, overscan_axis, overscan_method, overscan_order, overscan_sigma, \
 overscan_iterations, overscan_skip
         As in `bmp_astro.steps.subtract_overscan`; frames without an overscan section keep their
@@ -181,11 +188,13 @@ overscan_iterations, overscan_skip
         trim_section=trim_section,
         crosstalk=crosstalk,
         linearity=None if kind == "bias" else linearity,
+        classification=checked_classification(classification),
     )
     with ExitStack() as opened:
         inputs = open_inputs(paths, how, opened, num_threads)
         candidates = [one.raw for one in usable(inputs)]
         noise = find_read_noise(kind, candidates, read_noise) if candidates else NO_READ_NOISE
+        check_looks(kind, inputs, limits, noise, classification)
         used = check_inputs(kind, inputs, limits, noise.adu)
         combined, header = _combine(kind, used, recipe, noise, mem_limit, num_threads)
         record_unused(header, inputs)

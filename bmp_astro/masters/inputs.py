@@ -74,7 +74,7 @@ def open_inputs(
         one.raw = raw_frame(frame, one.row.path, how)
 
     def measuring(one: Input) -> None:
-        one.stats = frame_stats(one.raw.source)
+        one.stats = frame_stats(one.raw.source, look=how.classification != "trust")
         one.row.level = one.stats.level
 
     for one in inputs:

@@ -6,11 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..fits import MaskBit
-from .source import Source, good_values, median_of, sample_of
+from ..steps.stars import count_stars, some_rows
+from .source import Source, good_values, median_of, pixel_noise, sample_of
 from .stack import LEVEL_PIXELS
 
 _PATCHES = 4
 _STATS_PIXELS = 2**18
+_STAR_PIXELS = 2**17
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,14 @@ class Limits:
         An alarm when what was measured differs from what is believed by a larger fraction.
     max_temperature_offset : float
         An alarm when the detector is farther from the temperature that was set, K.
+    max_stars : int
+        A bias, dark or flat is taken for a light frame when more stars are seen on a part of it
+        (``classification`` of `bmp_astro.masters.build_master` says what follows).
+    max_bias_noise : float
+        A bias frame is taken for a lit one when its noise is more than so many times the read noise
+        that was given or is in its header.
+    max_dark_level : float
+        A dark is taken for a lit one when its level is above this fraction of saturation.
     """
 
     min_frames: int = 1
@@ -85,13 +95,17 @@ class Limits:
     max_read_noise_error: float = 0.2
     max_saturation_error: float = 0.05
     max_temperature_offset: float = 1.0
+    max_stars: int = 10
+    max_bias_noise: float = 3.0
+    max_dark_level: float = 0.1
 
 
 class FrameStats(NamedTuple):
     """What is measured on one calibrated frame.
 
     ``level`` is the mean of the middle half of its values, which is finer than the median of
-    integers; ``patches`` are the medians of 4 x 4 parts.
+    integers; ``patches`` are the medians of 4 x 4 parts. ``noise`` is that of single pixels, and
+    ``stars`` is how many are seen on a part of the frame.
     """
 
     level: float
@@ -99,6 +113,8 @@ class FrameStats(NamedTuple):
     mean: float
     patches: np.ndarray
     saturated: float
+    noise: float = 0.0
+    stars: int = 0
 
 
 @dataclass
@@ -121,10 +137,11 @@ class InputRow:
             self.used, self.reason, self.error = False, reason, error
 
 
-def frame_stats(source: Source) -> FrameStats:
+def frame_stats(source: Source, *, look: bool = True) -> FrameStats:
     """Measure a frame on rows spread over it; ValueError when it has no good pixel.
 
-    The median is that of all these rows, the rest of every few of them.
+    The median is that of all these rows, the rest of every few of them. Only ``look`` tells noise
+    and stars.
     """
     band = sample_of(source, LEVEL_PIXELS)
     saturated = 0.0
@@ -150,6 +167,8 @@ def frame_stats(source: Source) -> FrameStats:
         float(values.mean(dtype=float)),
         np.array(patches, dtype=float),
         saturated,
+        pixel_noise(band.data) if look else 0.0,
+        count_stars(some_rows(band.data, _STAR_PIXELS)) if look else 0,
     )
 
 

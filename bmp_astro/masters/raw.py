@@ -47,6 +47,8 @@ class Calibration(NamedTuple):
         As `bmp_astro.steps.correct_crosstalk` has it; as the instrument says if None.
     linearity : sequence of float, table, path-like or None
         As `bmp_astro.steps.correct_linearity` has it.
+    classification : {"strict", "warn", "trust"}
+        As `bmp_astro.masters.build_master` has it.
     """
 
     kind: str
@@ -60,6 +62,7 @@ class Calibration(NamedTuple):
     trim_section: Any = None
     crosstalk: Any = None
     linearity: Any = None
+    classification: str = "warn"
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,7 @@ def raw_frame(frame: OpenFrame, path: str | os.PathLike, how: Calibration) -> Ra
         A section, a master or the frame itself does not fit.
     """
     done = calibrated_already(frame.header)
-    if done:
+    if done and how.classification != "trust":
         raise ValueError(f"it is not a raw frame: {done}")
     camera = find_instrument(how.instrument, frame.header)
     header = frame.header.copy()

@@ -1,5 +1,6 @@
 """Frames to be combined, wherever they are, as rows that can be read in any order."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from ..steps.image import variance_of
 
 _BLOCKS = 32
 _MEDIAN_SAMPLE = 2**14
+_NOISE_PIXELS = 2**15
 
 
 class Band(NamedTuple):
@@ -201,3 +203,18 @@ def median_of(values: np.ndarray) -> np.floating:
         return np.median(values)
     near.partition((first, last))
     return np.mean(near[[first, last]])
+
+
+def pixel_noise(pixels: np.ndarray) -> float:
+    """Return the noise of pixels by the differences of neighbors in a row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bmp_astro.masters.source import pixel_noise
+    >>> round(pixel_noise(np.random.default_rng(1).normal(0, 5, (100, 200))), 1)
+    5.0
+    """
+    few = pixels[:: max(1, pixels.size // _NOISE_PIXELS)].astype(np.float32)
+    low, high = np.percentile(np.diff(few, axis=1), [15.87, 84.13])  # one sigma each way
+    return float(high - low) / 2 / math.sqrt(2)
