@@ -26,9 +26,7 @@ class _Look(NamedTuple):
     full: float | None
 
 
-def guess_types(
-    paths: Sequence[str | os.PathLike], *, instrument: Any = None
-) -> Mapping[str, str]:
+def guess_types(paths: Sequence[str | os.PathLike], *, instrument: Any = None) -> Mapping[str, str]:
     """Tell what frames may be, by a few rows of their pixels.
 
     Parameters

@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .dates import NO_LIMITS, Limits, span, when
 from .inventory import Frame
-from .matching import Candidate, differences, rules_for, same_exposure, seconds_of, when
+from .matching import Candidate, differences, rules_for, same_exposure, seconds_of
 
 Exposures = tuple[float, float] | None
 
@@ -49,12 +50,14 @@ class Choice:
         return "; ".join(parts)
 
 
-def choose(kind: str, frame: Frame, candidates: Sequence[Candidate]) -> Choice:
+def choose(
+    kind: str, frame: Frame, candidates: Sequence[Candidate], max_age: Limits = NO_LIMITS
+) -> Choice:
     """The master of a kind that agrees with the frame and is the nearest in time.
 
     Masters of the same night come before borrowed ones. Darks: see `choose_dark`.
     """
-    fitting, refused = _fitting(kind, frame, candidates)
+    fitting, refused = _fitting(kind, frame, candidates, max_age)
     if not fitting:
         return Choice(kind, refused=refused)
     first, *rest = fitting
@@ -63,14 +66,19 @@ def choose(kind: str, frame: Frame, candidates: Sequence[Candidate]) -> Choice:
 
 
 def choose_dark(
-    frame: Frame, candidates: Sequence[Candidate], exposures: Exposures, *, has_bias: bool
+    frame: Frame,
+    candidates: Sequence[Candidate],
+    exposures: Exposures,
+    max_age: Limits = NO_LIMITS,
+    *,
+    has_bias: bool,
 ) -> Choice:
     """The dark for a frame, or for frames of several exposures (shortest and longest, s).
 
     One of equal exposure; else the shortest of the longer ones, scaled down, which needs a dark
     without its bias, a bias for the frame and a camera that allows it.
     """
-    fitting, refused = _fitting("dark", frame, candidates)
+    fitting, refused = _fitting("dark", frame, candidates, max_age)
     reasons, equal, longer = list(refused), [], []
     for dark in fitting:
         reason = _why_not(frame, dark, exposures, has_bias=has_bias)
@@ -87,13 +95,16 @@ def choose_dark(
     return Choice("dark", ranked[0], told[0], tuple(reasons), others)
 
 
-def choose_for_light(frame: Frame, candidates: Sequence[Candidate]) -> dict[str, Choice]:
+def choose_for_light(
+    frame: Frame, candidates: Sequence[Candidate], max_age: Limits = NO_LIMITS
+) -> dict[str, Choice]:
     """The masters for a light frame, by kind; a dark that holds its bias needs no bias."""
-    bias = choose("bias", frame, candidates)
+    bias = choose("bias", frame, candidates, max_age)
     seconds = seconds_of(frame)
     exposures = None if seconds is None else (seconds, seconds)
-    dark = choose_dark(frame, candidates, exposures, has_bias=bias.master is not None)
-    choices = {"bias": bias, "dark": dark, "flat": choose("flat", frame, candidates)}
+    dark = choose_dark(frame, candidates, exposures, max_age, has_bias=bias.master is not None)
+    flat = choose("flat", frame, candidates, max_age)
+    choices = {"bias": bias, "dark": dark, "flat": flat}
     if dark.master is not None and not dark.master.bias_removed:
         del choices["bias"]
     return choices
@@ -110,7 +121,7 @@ def names_of(choices: Mapping[str, Choice]) -> dict[str, str]:
 
 
 def _fitting(
-    kind: str, frame: Frame, candidates: Sequence[Candidate]
+    kind: str, frame: Frame, candidates: Sequence[Candidate], max_age: Limits
 ) -> tuple[list[Candidate], tuple[str, ...]]:
     """The candidates that agree with the frame, the best first, and why the others do not."""
     rules = rules_for(kind, frame)
@@ -119,11 +130,12 @@ def _fitting(
         if candidate.kind != kind:
             continue
         reasons = differences(frame.facts, candidate.facts, rules)
+        reasons += _too_old(frame, candidate, max_age.get(kind, math.inf))
         if reasons:
             refused.append(f"{candidate.name}: {', '.join(reasons)}")
         else:
             fitting.append(candidate)
-    fitting.sort(key=lambda candidate: (not candidate.own, _age(frame, candidate)))
+    fitting.sort(key=lambda candidate: (_is_borrowed(frame, candidate), _age(frame, candidate)))
     return fitting, tuple(refused)
 
 
@@ -163,21 +175,29 @@ def _told_dark(frame: Frame, dark: Candidate, exposures: Exposures) -> str:
     return ", ".join(filter(None, [*parts, _away(frame, dark)]))
 
 
+def _is_borrowed(frame: Frame, candidate: Candidate) -> bool:
+    """Whether a candidate is an existing file, or made of another night's frames."""
+    return not candidate.own or candidate.night != frame.night
+
+
 def _age(frame: Frame, candidate: Candidate) -> float:
+    """How far away in time a candidate is, in seconds; infinite where it is not known."""
     mine, other = when(frame.facts), when(candidate.facts)
     return math.inf if mine is None or other is None else abs(mine - other)
+
+
+def _too_old(frame: Frame, candidate: Candidate, limit: float) -> list[str]:
+    """The reason to refuse a candidate that is known to be farther away in time than it may be."""
+    age = _age(frame, candidate)
+    if math.isinf(age) or age <= limit:
+        return []
+    return [f"it is {span(age)} away, and max_age is {span(limit)}"]
 
 
 def _away(frame: Frame, candidate: Candidate) -> str:
     """How far away in time a candidate is, as an observer would say it."""
     seconds = _age(frame, candidate)
-    if math.isinf(seconds):
-        return ""
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min away"
-    return (
-        f"{seconds / 3600:.1f} h away" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} d away"
-    )
+    return "" if math.isinf(seconds) else f"{span(seconds)} away"
 
 
 def _listed(candidate: Candidate, told: str) -> str:

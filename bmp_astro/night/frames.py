@@ -24,7 +24,8 @@ _CHUNK = 64
 class Frame:
     """One raw file: its type, its facts (None where the header is silent), and why not to use it.
 
-    ``message`` is empty for a frame that can be used.
+    ``message`` is empty for a frame that can be used; ``calibrated`` says what in the header tells
+    that it is not raw, ``night`` which of several nights it belongs to.
     """
 
     path: str
@@ -33,6 +34,8 @@ class Frame:
     instrument: Instrument | None = None
     message: str = ""
     readable: bool = True
+    calibrated: str = ""
+    night: str = ""
 
 
 def all_frames(
@@ -140,7 +143,7 @@ def _key(spec: Spec) -> str | None:
     """Return what the cache must have been made with, None where that cannot be told."""
     try:
         camera = spec if spec is None else find_instrument(spec, {})
-        return identity([camera, installed_version(Frame), 1])
+        return identity([camera, installed_version(Frame), 2])
     except Unidentifiable:
         return None
 
@@ -169,7 +172,8 @@ def _save(
     for frame, stamp in frames:
         if frame.readable and stamp is not None and frame.instrument is not None:
             facts = {name: _plain(value) for name, value in frame.facts.items()}
-            entry = [stamp, frame.kind, frame.instrument.name, frame.message, facts]
+            texts = [frame.kind, frame.instrument.name, frame.message, frame.calibrated]
+            entry = [stamp, *texts, facts]
             entries[os.path.abspath(frame.path)] = entry
     partial_name = Path(f"{os.fspath(cache)}.{os.getpid()}.part")
     try:
@@ -188,16 +192,16 @@ def _plain(value: Any) -> Any:
 def _recalled(path: str, stamp: list[int] | None, entry: Any, spec: Spec) -> Frame | None:
     """Return a frame from its entry in the cache; None where that is not of this very file."""
     try:
-        before, kind, camera, message, facts = entry
+        before, kind, camera, message, calibrated, facts = entry
         if stamp is None or before != stamp:
             return None
         facts = {
             name: _quantity(*value) if isinstance(value, list) else value
             for name, value in facts.items()
         }
-        if not all(isinstance(text, str) for text in (kind, message)):
+        if not all(isinstance(text, str) for text in (kind, message, calibrated)):
             return None
-        return Frame(path, kind, facts, _camera(camera, spec), message)
+        return Frame(path, kind, facts, _camera(camera, spec), message, calibrated=calibrated)
     except (TypeError, ValueError, AttributeError):
         return None
 

@@ -10,8 +10,16 @@ import astropy.units as u
 from astropy.table import MaskedColumn, Table
 
 from ..core.table import column
-from ..fits import Instrument, calibrated_already, find_instrument, is_fits_name, read_header
+from ..fits import (
+    Instrument,
+    calibrated_already,
+    checked_classification,
+    find_instrument,
+    is_fits_name,
+    read_header,
+)
 from .frames import Frame, Spec, all_frames
+from .nights import Longitude, by_directory, by_time
 
 Raw = str | os.PathLike | Iterable[str | os.PathLike]
 
@@ -41,7 +49,12 @@ _MORE = ("serial", "em_gain")  # facts that have no column
 
 
 def inventory(
-    raw: Raw, *, instrument: Spec = None, cache: str | os.PathLike | None = None
+    raw: Raw,
+    *,
+    instrument: Spec = None,
+    cache: str | os.PathLike | None = None,
+    split_nights: bool = False,
+    longitude: Longitude = None,
 ) -> Table:
     """Tell what raw frames there are, one row for each file.
 
@@ -56,6 +69,11 @@ def inventory(
     cache : str or path, optional
         A file, made if need be, in which readable frames are remembered by path, size and time of
         change; those that it knows are not opened again. Keep it out of ``raw``.
+    split_nights : bool
+        Divide the frames from local noon to noon, rather than one night a directory.
+    longitude : float or `~astropy.units.Quantity`, optional
+        Of the site, degrees to the east; by default what the headers say, else nights are told by
+        gaps of more than 6 hours.
 
     Returns
     -------
@@ -65,7 +83,8 @@ def inventory(
         ``temperature`` and ``set_temperature`` (deg C), ``gain`` (electron/adu), ``gain_setting``,
         ``offset``, ``readout_mode``, ``ny``, ``nx``, ``x_origin``, ``y_origin``, ``object``,
         ``date_obs``, then what the instrument adds in its ``keys``, and last ``message``: why a
-        file cannot be used, ``""`` if it can. Numbers that a header does not state are masked.
+        file cannot be used, ``""`` if it can. Numbers that a header does not state are masked. With
+        several nights there is a column ``night`` after the first.
 
     Raises
     ------
@@ -83,7 +102,8 @@ def inventory(
     >>> sorted(set(table["frame_type"].tolist()))
     ['bias', 'dark', 'flat', 'light']
     """
-    return as_table(survey(raw, instrument=instrument, cache=cache))
+    nights = {"split_nights": split_nights, "longitude": longitude}
+    return as_table(survey(raw, instrument=instrument, cache=cache, **nights))
 
 
 def survey(
@@ -92,23 +112,43 @@ def survey(
     instrument: Spec = None,
     exclude: str | os.PathLike | None = None,
     cache: str | os.PathLike | None = None,
+    classification: str = "warn",
+    split_nights: bool = False,
+    longitude: Longitude = None,
 ) -> list[Frame]:
     """Every frame under ``raw``, in the order of the names; ``exclude`` is not looked into."""
-    paths = find_files(raw, exclude=exclude)
-    return all_frames(paths, instrument, lambda path: _frame(path, instrument), _described, cache)
+    tops = [os.fspath(top) for top in tops_of(raw)]
+    paths = find_files(tops, exclude=exclude)
+    frames = all_frames(paths, instrument, lambda path: _frame(path, instrument), _described, cache)
+    if checked_classification(classification) != "trust":
+        frames = [_refused_if_calibrated(frame) for frame in frames]
+    return by_time(frames, longitude) if split_nights else by_directory(frames, tops)
+
+
+def tops_of(raw: Raw) -> list[str | os.PathLike]:
+    """The names that were given."""
+    return [raw] if isinstance(raw, str | os.PathLike) else list(raw)
 
 
 def find_files(raw: Raw, *, exclude: str | os.PathLike | None = None) -> list[str]:
     """The names of the files to look at: each once, those of a directory sorted."""
-    tops = [raw] if isinstance(raw, str | os.PathLike) else list(raw)
-    found = [name for top in tops for name in _walk(os.fspath(top), exclude)]
+    found = [name for top in tops_of(raw) for name in _walk(os.fspath(top), exclude)]
     return list(dict.fromkeys(found))
+
+
+def _refused_if_calibrated(frame: Frame) -> Frame:
+    """The frame, with a message if its header says that it is not raw."""
+    if not frame.calibrated or not frame.readable:
+        return frame
+    return replace(frame, message=f"it was calibrated already: {frame.calibrated}")
 
 
 def as_table(frames: list[Frame]) -> Table:
     """The frames as the table that `inventory` describes."""
     table = Table()
     table["in_name"] = _column([frame.path for frame in frames], str)
+    if any(frame.night for frame in frames):
+        table["night"] = _column([frame.night for frame in frames], str)
     table["frame_type"] = _column([frame.kind for frame in frames], str)
     for name, (kind, unit) in COLUMNS.items():
         table[name] = _column([frame.facts.get(name) for frame in frames], kind, unit)
@@ -173,9 +213,8 @@ def _described(
         reason = quick.calibrated_already(header)
     facts["ny"], facts["nx"] = shape
     kind = camera.frame_type_of(header, path)
-    if not reason and not kind:
-        reason = _why_unknown(camera, header)
-    return Frame(path, kind, facts, camera, reason)
+    message = "" if kind else _why_unknown(camera, header)
+    return Frame(path, kind, facts, camera, message, calibrated=reason)
 
 
 def _why_unknown(camera: Instrument, header: Mapping) -> str:

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import astropy.units as u
 
 from ..masters import SAME_EXPOSURE
+from .dates import when
 from .inventory import Frame
 
 Rules = Mapping[str, u.Quantity | None]
@@ -44,7 +44,8 @@ class Candidate:
     """A master that may be used: one of this night, to be made, or one that exists already.
 
     ``name`` is the product's name inside the output directory, or the path of an existing file;
-    ``exposures`` are the shortest and the longest exposure time that went into it, in seconds.
+    ``exposures`` are the shortest and the longest exposure time that went into it, in seconds;
+    ``own`` is false for an existing file, and ``night`` tells the nights of one run apart.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Candidate:
     exposures: tuple[float, float] | None = None
     own: bool = True
     bias_removed: bool = True
+    night: str = ""
 
 
 def rules_for(kind: str, frame: Frame) -> Rules:
@@ -94,7 +96,7 @@ def group(frames: Sequence[Frame], kind: str) -> list[list[Frame]]:
     for frame in frames:
         rules = rules_for(kind, frame)
         exact = tuple((key, frame.facts.get(key)) for key in rules if rules[key] is None)
-        groups.setdefault(exact, []).append(frame)
+        groups.setdefault((frame.night, exact), []).append(frame)
     split = list(groups.values())
     tolerances = {
         key: tolerance
@@ -167,15 +169,6 @@ def shared_facts(frames: Sequence[Frame]) -> dict[str, Any]:
 def as_one(frames: Sequence[Frame]) -> Frame:
     """A set of frames as one frame, for choosing the masters that serve them all."""
     return replace(frames[0], facts=shared_facts(frames))
-
-
-def when(facts: Mapping[str, Any]) -> float | None:
-    """The time of ``date_obs`` in seconds (UTC), None when it is not stated or makes no sense."""
-    try:
-        stamp = datetime.fromisoformat(facts["date_obs"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
 
 
 def show(value: Any) -> str:

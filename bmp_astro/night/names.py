@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from .inventory import Frame
@@ -17,7 +18,7 @@ def master_name(kind: str, frame: Frame) -> str:
         detail = f"_{seconds:g}s"
     elif kind == "flat" and frame.facts.get("filter"):
         detail = "_" + re.sub(r"[^A-Za-z0-9.+-]+", "_", str(frame.facts["filter"])).strip("_.")
-    return f"{MASTERS}master_{kind}{detail}.fits"
+    return f"{_night(frame.night)}{MASTERS}master_{kind}{detail}.fits"
 
 
 def unique(name: str, taken: set[str]) -> str:
@@ -30,17 +31,32 @@ def unique(name: str, taken: set[str]) -> str:
     return unique
 
 
-def light_names(paths: list[str]) -> dict[str, str]:
+def light_names(frames: Sequence[Frame]) -> dict[str, str]:
     """A product for each light, named after its file, and its directory where that is needed."""
-    stems = {path: stem_of(Path(path).name) for path in paths}
-    count = Counter(stem.lower() for stem in stems.values())
+    stems = {frame.path: stem_of(Path(frame.path).name) for frame in frames}
+    count = Counter((frame.night, stems[frame.path].lower()) for frame in frames)
     taken: set[str] = set()
     names = {}
-    for path, stem in stems.items():
-        parent = Path(path).parent.name
-        full = f"{parent}_{stem}" if count[stem.lower()] > 1 and parent else stem
-        names[path] = unique(f"{LIGHTS}{full}_reduced.fits", taken)
+    for frame in frames:
+        stem, parent = stems[frame.path], Path(frame.path).parent.name
+        is_shared = count[frame.night, stem.lower()] > 1
+        full = f"{parent}_{stem}" if is_shared and parent else stem
+        names[frame.path] = unique(f"{_night(frame.night)}{LIGHTS}{full}_reduced.fits", taken)
     return names
+
+
+def folder_of(product: str) -> str:
+    """The directory of a product: ``"masters/"``, or ``"2026-03-14/masters/"`` of a night."""
+    return product[: product.rfind("/") + 1]
+
+
+def is_product_name(name: str, folder: str) -> bool:
+    """Whether a name is one of a product in ``folder`` (`MASTERS`, `LIGHTS`), of a night or not."""
+    return re.fullmatch(rf"([^/]+/)?{folder}[^/]+\.fits", name) is not None
+
+
+def _night(night: str) -> str:
+    return f"{night}/" if night else ""
 
 
 def stem_of(name: str) -> str:

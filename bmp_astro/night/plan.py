@@ -12,6 +12,7 @@ from ..core.table import column
 from ..fits import find_instrument
 from ..masters import find_masters
 from .choosing import Choice, choose, choose_dark, choose_for_light, given, names_of
+from .dates import Limits, MaxAge, age_limits
 from .inventory import Frame, Raw, Spec, as_table, survey
 from .matching import (
     Candidate,
@@ -21,6 +22,7 @@ from .matching import (
     shared_facts,
 )
 from .names import light_names, master_name, unique
+from .nights import Longitude
 
 Masters = str | os.PathLike | Iterable[str | os.PathLike]
 Select = Callable[[Row], bool] | Mapping[str, Any]
@@ -40,6 +42,7 @@ class Entry:
     masters: dict[str, str] = field(default_factory=dict)
     message: str = ""
     why: str = ""
+    night: str = ""
 
 
 def plan_night(
@@ -50,6 +53,10 @@ def plan_night(
     select: Select | None = None,
     require: Collection[str] = REQUIRED,
     use: Mapping[str, str | os.PathLike] | None = None,
+    max_age: MaxAge = None,
+    classification: str = "warn",
+    split_nights: bool = False,
+    longitude: Longitude = None,
 ) -> Table:
     """Tell what `reduce_night` would do, without touching a pixel.
 
@@ -69,6 +76,18 @@ def plan_night(
         reported, and the light reduced without it, unless it is named here.
     use : mapping of str to path, optional
         Masters that all lights are to use whatever their facts: ``{"dark": "dark.fits"}``.
+    max_age : `~astropy.units.Quantity`, str or mapping, optional
+        How far in time a master may be from what it is used for: ``"2 d"`` for all kinds, or a
+        limit for some of them: ``{"bias": "12 h", "flat": "30 d"}``. Of what fits the nearest is
+        taken in any case.
+    classification : {"strict", "warn", "trust"}
+        With ``"trust"`` frames whose header says that they were calibrated already are taken.
+    split_nights : bool
+        Divide the frames into nights from local noon to noon. Else each of several directories
+        is a night, and a single one, with all below it, too.
+    longitude : float or `~astropy.units.Quantity`, optional
+        Of the site, degrees to the east; by default what the headers say, else nights are told by
+        gaps of more than 6 hours.
 
     Returns
     -------
@@ -77,7 +96,8 @@ def plan_night(
         directory; ``""`` for a file that is left out), ``master_bias``, ``master_dark``,
         ``master_flat`` (a product, or an existing file), ``message`` (what is wrong or missing)
         and ``why`` (each choice with its reasons: how far away in time, what else would have
-        done, what was refused). It may be edited and given back to `reduce_night`.
+        done, what was refused). It may be edited and given back to `reduce_night`. With several
+        nights there is a column ``night`` too, and products lie in a directory for each.
 
     Raises
     ------
@@ -95,9 +115,10 @@ def plan_night(
     >>> sorted(name for name in set(plan["product"].tolist()) if name.startswith("masters"))
     ['masters/master_bias.fits', 'masters/master_dark_120s.fits', 'masters/master_flat_V.fits']
     """
-    frames = survey(raw, instrument=instrument)
+    nights = {"split_nights": split_nights, "longitude": longitude}
+    frames = survey(raw, instrument=instrument, classification=classification, **nights)
     chosen = {"masters": masters, "select": select, "require": require, "use": use}
-    return make_plan(frames, instrument=instrument, **chosen)
+    return make_plan(frames, instrument=instrument, max_age=max_age, **chosen)
 
 
 def make_plan(
@@ -108,24 +129,28 @@ def make_plan(
     select: Select | None = None,
     require: Collection[str] = REQUIRED,
     use: Mapping[str, str | os.PathLike] | None = None,
+    max_age: MaxAge = None,
 ) -> Table:
     """The plan for frames that have been surveyed; see `plan_night`."""
     unknown = sorted(set(require) - set(KINDS))
     if unknown:
         raise ValueError(f"require names {', '.join(unknown)}: only {', '.join(KINDS)} can be")
-    entries = {frame.path: Entry(frame.path, frame.kind, "", {}, frame.message) for frame in frames}
+    limits = age_limits(max_age, KINDS)
+    entries = {
+        frame.path: Entry(frame.path, frame.kind, message=frame.message, night=frame.night)
+        for frame in frames
+    }
     usable = [frame for frame in frames if not frame.message]
     candidates = [] if masters is None else _existing(masters, instrument)
     taken: set[str] = set()
     for kind in KINDS:
         made = []
         for members in group([frame for frame in usable if frame.kind == kind], kind):
-            made.append(_plan_master(kind, members, candidates, entries, taken))
+            made.append(_plan_master(kind, members, candidates, limits, entries, taken))
         candidates = candidates + made
     lights = _selected(frames, usable, select, entries)
-    _plan_lights(
-        lights, candidates, entries, require, {} if use is None else _told(use, instrument)
-    )
+    told = {} if use is None else _told(use, instrument)
+    _plan_lights(lights, candidates, limits, entries, require, told)
     return as_plan(list(entries.values()))
 
 
@@ -133,6 +158,7 @@ def _plan_master(
     kind: str,
     members: list[Frame],
     candidates: list[Candidate],
+    limits: Limits,
     entries: dict[str, Entry],
     taken: set[str],
 ) -> Candidate:
@@ -140,10 +166,10 @@ def _plan_master(
     one, exposures = as_one(members), exposures_of(members)
     choices = {}
     if kind in ("dark", "flat"):
-        choices["bias"] = choose("bias", one, candidates)
+        choices["bias"] = choose("bias", one, candidates, limits)
     if kind == "flat":
         has_bias = choices["bias"].master is not None
-        dark = choices["dark"] = choose_dark(one, candidates, exposures, has_bias=has_bias)
+        dark = choices["dark"] = choose_dark(one, candidates, exposures, limits, has_bias=has_bias)
         if dark.master is not None and not dark.master.bias_removed:
             del choices["bias"]
     needs = names_of(choices)
@@ -151,22 +177,24 @@ def _plan_master(
     message = choices["dark"].missing if kind == "flat" else ""
     why = ". ".join(choice.sentence for choice in choices.values())
     for frame in members:
-        entries[frame.path] = Entry(frame.path, kind, name, needs, message, why)
+        entries[frame.path] = Entry(frame.path, kind, name, needs, message, why, one.night)
     removed = kind != "dark" or bool(needs["bias"])
-    return Candidate(name, kind, shared_facts(members), exposures, bias_removed=removed)
+    facts = shared_facts(members)
+    return Candidate(name, kind, facts, exposures, bias_removed=removed, night=one.night)
 
 
 def _plan_lights(
     lights: list[Frame],
     candidates: list[Candidate],
+    limits: Limits,
     entries: dict[str, Entry],
     require: Collection[str],
     use: Mapping[str, Choice],
 ) -> None:
     """Choose the masters of each light; one that lacks a required master has no product."""
-    names = light_names([frame.path for frame in lights])
+    names = light_names(lights)
     for frame in lights:
-        choices = {**choose_for_light(frame, candidates), **use}
+        choices = {**choose_for_light(frame, candidates, limits), **use}
         missing = {kind: choice.missing for kind, choice in choices.items() if choice.missing}
         lacking = [text for kind, text in missing.items() if kind in require]
         entries[frame.path] = Entry(
@@ -176,6 +204,7 @@ def _plan_lights(
             names_of(choices),
             "; ".join(lacking if lacking else missing.values()),
             ". ".join(choice.sentence for choice in choices.values()),
+            frame.night,
         )
 
 
@@ -235,6 +264,8 @@ def as_plan(entries: list[Entry]) -> Table:
     """The entries as the table that `plan_night` describes."""
     plan = Table()
     plan["in_name"] = column([entry.in_name for entry in entries])
+    if any(entry.night for entry in entries):
+        plan["night"] = column([entry.night for entry in entries])
     plan["frame_type"] = column([entry.frame_type for entry in entries])
     plan["product"] = column([entry.product for entry in entries])
     for kind in KINDS:

@@ -1,7 +1,6 @@
 """A plan that was made before, read back and checked, and the files that its names stand for."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 
 from .inventory import Frame
-from .names import LIGHTS, MASTERS
+from .names import LIGHTS, MASTERS, is_product_name
 from .plan import COLUMNS, KINDS, Entry, as_plan
 
 
@@ -24,7 +23,7 @@ def read_plan(plan: str | os.PathLike | Table, frames: Sequence[Frame]) -> Table
     lacking = [name for name in COLUMNS if name not in table.colnames]
     if lacking:
         raise ValueError(f"the plan has no column {', '.join(lacking)}: see plan_night")
-    known = [name for name in (*COLUMNS, "why") if name in table.colnames]
+    known = [name for name in (*COLUMNS, "why", "night") if name in table.colnames]
     rows = {str(row["in_name"]): {name: _said(row[name]) for name in known} for row in table}
     unknown = sorted(set(rows) - {frame.path for frame in frames})
     if unknown:
@@ -35,7 +34,7 @@ def read_plan(plan: str | os.PathLike | Table, frames: Sequence[Frame]) -> Table
     products = {row["product"] for row in rows.values()}
     for name, row in rows.items():
         folder = LIGHTS if row["frame_type"] == "light" else MASTERS
-        if row["product"] and not re.fullmatch(rf"{folder}[^/]+\.fits", row["product"]):
+        if row["product"] and not is_product_name(row["product"], folder):
             raise ValueError(
                 f"the plan gives {name} the product {row['product']}: expected a name such as "
                 f"{folder}name.fits"
@@ -71,4 +70,5 @@ def _said(value: Any) -> str:
 def _entry(row: Mapping[str, str], frame: Frame) -> Entry:
     masters = {kind: row.get(f"master_{kind}", "") for kind in KINDS}
     kind = row.get("frame_type", frame.kind)
-    return Entry(frame.path, kind, row["product"], masters, row["message"], row.get("why", ""))
+    told = (row["message"], row.get("why", ""), row.get("night", frame.night))
+    return Entry(frame.path, kind, row["product"], masters, *told)

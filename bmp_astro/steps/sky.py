@@ -8,15 +8,13 @@ import astropy.constants as const
 import astropy.units as u
 import erfa
 import numpy as np
-from astropy.coordinates import FK5, Angle, EarthLocation, SkyCoord
+from astropy.coordinates import FK5, EarthLocation, SkyCoord
 from astropy.nddata import CCDData
 from astropy.time import Time
 
 from ..fits import Keyword, find_instrument, wcs_of
+from ..fits.site import HEIGHT, LATITUDE, LONGITUDE, angle_of
 
-_LONGITUDE = Keyword("SITELONG", "LONG-OBS", "OBSGEO-L", "LONGITUD", "GEOLON", "OBSLONG")
-_LATITUDE = Keyword("SITELAT", "LAT-OBS", "OBSGEO-B", "LATITUDE", "GEOLAT", "OBSLAT")
-_HEIGHT = Keyword("SITEELEV", "ALT-OBS", "OBSGEO-H", "HEIGHT", "GEOELEV", kind=float)
 _RA = Keyword("OBJCTRA", "RA", "TELRA", "OBJRA")
 _DEC = Keyword("OBJCTDEC", "DEC", "TELDEC", "OBJDEC")
 _EQUINOX = Keyword("EQUINOX", "EPOCH", kind=float, valid=(1900.0, 2100.0))
@@ -155,10 +153,10 @@ def _middle_of(header: Mapping[str, Any], instrument: Any) -> Time | None:
 
 def _site_of(header: Mapping[str, Any]) -> EarthLocation | None:
     """Return the site that the header gives."""
-    longitude, latitude = (_angle(key.read(header), u.deg) for key in (_LONGITUDE, _LATITUDE))
+    longitude, latitude = (angle_of(key.read(header), u.deg) for key in (LONGITUDE, LATITUDE))
     if longitude is None or latitude is None or abs(latitude.deg) > 90:
         return None
-    height = _HEIGHT.read(header)
+    height = HEIGHT.read(header)
     return EarthLocation.from_geodetic(
         longitude, latitude, (0.0 if height is None else height) * u.m
     )
@@ -171,22 +169,11 @@ def _target_of(ccd: CCDData) -> SkyCoord | None:
     if sky is not None:
         return sky.pixel_to_world((nx - 1) / 2, (ny - 1) / 2)
     said = _RA.read(ccd.header)
-    ra = _angle(said, u.hourangle if isinstance(said, str) else u.deg)
-    dec = _angle(_DEC.read(ccd.header), u.deg)
+    ra = angle_of(said, u.hourangle if isinstance(said, str) else u.deg)
+    dec = angle_of(_DEC.read(ccd.header), u.deg)
     if ra is None or dec is None or abs(dec.deg) > 90:
         return None
     equinox = _EQUINOX.read(ccd.header)
     if equinox is None or equinox == 2000:
         return SkyCoord(ra, dec)
     return SkyCoord(ra, dec, frame=FK5(equinox=Time(equinox, format="jyear")))
-
-
-def _angle(said: Any, unit: u.UnitBase) -> Angle | None:
-    """Return an angle that a card gives as a number or as text, None where it gives none."""
-    if said is None or isinstance(said, bool):
-        return None
-    try:
-        angle = Angle(said, unit=unit)
-    except (ValueError, u.UnitsError):
-        return None
-    return angle if math.isfinite(angle.rad) else None
