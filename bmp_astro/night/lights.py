@@ -1,6 +1,8 @@
 """The light frames of a night: each calibrated with the masters that the plan chose for it."""
 
+import os
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ from astropy.table import Table
 
 from ..ccdmultipipe import CalibrationPipe
 from ..core import Outcome, assure_list
-from .names import LIGHTS
+from ..fits import GENERIC, read_header
+from .dates import when
+from .names import folder_of
 from .plan import KINDS
 from .planfile import master_path
 from .rows import failed
@@ -51,9 +55,26 @@ def reduce_lights(
     Outcome
         Of each light that the plan has a product for, as soon as it is known.
     """
+    lights = plan[(plan["frame_type"] == "light") & (plan["product"] != "")]
+    folders = [folder_of(str(product)) for product in lights["product"]]
+    for folder in dict.fromkeys(folders):
+        rows = lights[[each == folder for each in folders]]
+        yield from _reduce_in(folder, rows, plan, out, pipe, lost, keywords)
+
+
+def _reduce_in(
+    folder: str,
+    rows: Table,
+    plan: Table,
+    out: Path,
+    pipe: type[CalibrationPipe],
+    lost: Mapping[str, str],
+    keywords: Mapping[str, Any],
+) -> Iterator[Outcome]:
+    """Calibrate the lights whose products lie in one directory."""
     single, alarms = {}, {}
     suffix = "" if keywords.get("quantize") is None else ".fz"
-    for row in plan[(plan["frame_type"] == "light") & (plan["product"] != "")]:
+    for row in rows:
         name = str(row["in_name"])
         alarms[name] = str(row["message"])
         wanted = {f"master_{kind}": str(row[f"master_{kind}"]) for kind in KINDS}
@@ -62,13 +83,13 @@ def reduce_lights(
             yield failed(name, f"a master could not be made: {'; '.join(missing)}")
             continue
         masters = {key: master_path(master, plan, out) for key, master in wanted.items()}
-        single[name] = {"outname": str(row["product"]).removeprefix(LIGHTS) + suffix, **masters}
+        single[name] = {"outname": str(row["product"]).removeprefix(folder) + suffix, **masters}
     if not single:
         return
     keywords = dict(keywords)
     after = assure_list(keywords.pop("post_process_list", None))
     lights = pipe(
-        outdir=out / LIGHTS,
+        outdir=out / folder,
         create_outdir=True,
         post_process_list=[*after, *pipe.summary_steps, product_facts],
         file_keywords=single,
@@ -81,12 +102,35 @@ def reduce_lights(
         yield outcome
 
 
-def product_facts(ccd: CCDData, bmp_meta: dict[str, Any] | None = None, **kwargs: Any) -> CCDData:
-    """Post-processing step: which masters were used, and what the header says was measured."""
-    if bmp_meta is not None:
-        bmp_meta.update({name: ccd.header[name] for name in _NAMES if name in ccd.header})
-        for column, (card, unit) in _MEASURES.items():
-            if card in ccd.header:
-                value = ccd.header[card]
-                bmp_meta[column] = value if unit is None else value * unit
+def product_facts(
+    ccd: CCDData,
+    bmp_meta: dict[str, Any] | None = None,
+    master_bias: Any = None,
+    master_dark: Any = None,
+    master_flat: Any = None,
+    **kwargs: Any,
+) -> CCDData:
+    """Post-processing step: which masters were used, how old, and what was measured."""
+    if bmp_meta is None:
+        return ccd
+    bmp_meta.update({name: ccd.header[name] for name in _NAMES if name in ccd.header})
+    for column, (card, unit) in _MEASURES.items():
+        if card in ccd.header:
+            value = ccd.header[card]
+            bmp_meta[column] = value if unit is None else value * unit
+    taken = when({"date_obs": GENERIC.value("date_obs", ccd.header)})
+    masters = {"bias": master_bias, "dark": master_dark, "flat": master_flat}
+    for kind, master in masters.items():
+        made = _date_of(master) if isinstance(master, str | os.PathLike) else None
+        if made is not None and taken is not None:
+            bmp_meta[f"{kind}_age"] = abs(taken - made) / 86400 * u.day
     return ccd
+
+
+@lru_cache(maxsize=256)
+def _date_of(master: str | os.PathLike) -> float | None:
+    """When the frames of a master were taken, in seconds."""
+    try:
+        return when({"date_obs": GENERIC.value("date_obs", read_header(master).header)})
+    except (OSError, ValueError):
+        return None

@@ -12,7 +12,7 @@ from astropy.table import Table
 
 from ..core import Outcome
 from ..masters import MasterPipe, build_master
-from .names import MASTERS
+from .names import folder_of
 from .planfile import master_path
 from .rows import failed
 
@@ -30,7 +30,7 @@ def build_masters(
     lost: dict[str, str],
     keywords: Mapping[str, Any],
 ) -> Iterator[Outcome]:
-    """Build the masters of one kind, one after the other, each on all cores.
+    """Build the masters of one kind, of all nights, one after the other, each on all cores.
 
     Parameters
     ----------
@@ -50,8 +50,24 @@ def build_masters(
     Outcome
         Of each frame that the plan gives to a master, as soon as that master is made.
     """
-    products, single = {}, {}
+    parts: dict[str, dict[str, Table]] = {}
     for product, rows in _by_product(plan, kind):
+        parts.setdefault(folder_of(product), {})[product] = rows
+    for folder, products in parts.items():
+        yield from _build_in(folder, products, plan, out, lost, {"kind": kind, **keywords})
+
+
+def _build_in(
+    folder: str,
+    masters: Mapping[str, Table],
+    plan: Table,
+    out: Path,
+    lost: dict[str, str],
+    keywords: Mapping[str, Any],
+) -> Iterator[Outcome]:
+    """Build the masters of one directory."""
+    products, single = {}, {}
+    for product, rows in masters.items():
         names = [str(name) for name in rows["in_name"]]
         wanted = {f"master_{other}": str(rows[f"master_{other}"][0]) for other in _USED}
         missing = [f"{master}: {lost[master]}" for master in wanted.values() if master in lost]
@@ -60,14 +76,13 @@ def build_masters(
             yield from (failed(name, lost[product]) for name in names)
             continue
         paths = {key: master_path(master, plan, out) for key, master in wanted.items()}
-        single[names[0]] = {"outname": product.removeprefix(MASTERS), **paths}
+        single[names[0]] = {"outname": product.removeprefix(folder), **paths}
         products[names[0]] = (product, names)
     if not products:
         return
     pipe = MasterPipe(
-        kind=kind,
         file_keywords=single,
-        outdir=out / MASTERS,
+        outdir=out / folder,
         create_outdir=True,
         on_error="record",
         **keywords,

@@ -2,8 +2,8 @@
 
 import logging
 import os
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ from ..core import Outcome, PipelineInterrupted, Settings
 from ..core.locks import locked
 from ..core.resume import JOURNAL_NAME
 from ..core.table import write_table
+from .checks import PerKind, check_apart, check_kinds, check_usable, with_guesses
+from .dates import MaxAge
 from .inventory import Frame, Raw, Spec, survey
 from .lights import reduce_lights
 from .log import LOG_NAME, night_log
 from .masters import build_masters, light_keywords, master_keywords
+from .nights import Longitude, nights_of
 from .plan import KINDS, REQUIRED, Masters, Select, make_plan
 from .planfile import read_plan
 from .rows import failed, night_table, rejected, summary
@@ -25,7 +28,6 @@ from .rows import failed, night_table, rejected, summary
 logger = logging.getLogger(__name__)
 
 QUANTIZE = 16.0
-PerKind = Mapping[str, Mapping[str, Any]]
 
 
 def reduce_night(
@@ -39,6 +41,10 @@ def reduce_night(
     select: Select | None = None,
     require: Collection[str] = REQUIRED,
     use: Mapping[str, str | os.PathLike] | None = None,
+    max_age: MaxAge = None,
+    classification: str = "warn",
+    split_nights: bool = False,
+    longitude: Longitude = None,
     combine: PerKind | None = None,
     gates: PerKind | None = None,
     executor: Any = "auto",
@@ -50,17 +56,18 @@ def reduce_night(
     compress: bool = False,
     **kwargs: Any,
 ) -> QTable:
-    """Reduce a night: build its masters, calibrate its light frames, account for every file.
+    """Reduce a night, or several: masters are built, lights calibrated, every file accounted for.
 
     Parameters
     ----------
     raw : str, path or iterable of them
         Directories of raw frames (with their subdirectories), and raw frames. Nothing in them is
-        changed.
+        changed. Each of several directories is a night.
     outdir : str or path
         Where the products go: ``masters/*.fits``, ``lights/<stem>_reduced.fits``, ``night.ecsv``
         (the returned table), ``plan.ecsv`` and ``bmp_astro.log``. Made if it does not exist; it
-        may be inside ``raw``, where it is not looked into.
+        may be inside ``raw``, where it is not looked into. Of several nights each has a directory
+        in it, with masters, lights and a ``night.ecsv`` of its own.
     instrument : Instrument or str, optional
         The camera: an `~bmp_astro.Instrument`, the name of a built-in one or a TOML file. By
         default the pipe's own, and else each header chooses.
@@ -76,6 +83,18 @@ def reduce_night(
         The kinds of master without which a light frame is not reduced.
     use : mapping of str to path, optional
         Masters that all lights are to use whatever their facts: ``{"dark": "dark.fits"}``.
+    max_age : `~astropy.units.Quantity`, str or mapping, optional
+        How far in time a master may be from what it is used for: ``"2 d"`` for all kinds, or a
+        limit for some of them: ``{"bias": "12 h", "flat": "30 d"}``.
+    classification : {"strict", "warn", "trust"}
+        What to do with a frame that does not look like what it is said to be (a light that is a
+        flat, a bias with light in it, a dark with stars): refuse it, raise an alarm, or do not
+        look. ``"trust"`` also takes frames whose header says that they were calibrated already.
+    split_nights : bool
+        Divide the frames into nights from local noon to noon.
+    longitude : float or `~astropy.units.Quantity`, optional
+        Of the site, degrees to the east; by default what the headers say, else nights are told by
+        gaps of more than 6 hours.
     combine : mapping, optional
         Keywords of `~bmp_astro.combine` for each kind of master, over the defaults:
         ``{"bias": {"method": "median"}}``.
@@ -140,18 +159,32 @@ def reduce_night(
     """
     out = Path(outdir)
     camera = pipe.instrument if instrument is None else instrument
-    _check_kinds(combine=combine, gates=gates)
+    check_kinds(combine=combine, gates=gates)
     Settings(executor=executor)  # a name that is none is refused before the masters are built
-    _check_apart(raw, out)
-    frames = survey(raw, instrument=camera, exclude=out, cache=out / ".inventory.json")
-    _check_usable(frames, raw)
+    check_apart(raw, out)
+    frames = survey(
+        raw,
+        instrument=camera,
+        exclude=out,
+        cache=out / ".inventory.json",
+        classification=classification,
+        split_nights=split_nights,
+        longitude=longitude,
+    )
+    if classification != "trust":
+        frames = with_guesses(frames, camera)
+    check_usable(frames, raw)
     if plan is None:
         chosen = {"masters": masters, "select": select, "require": require, "use": use}
-        plan = make_plan(frames, instrument=camera, **chosen)
+        plan = make_plan(frames, instrument=camera, max_age=max_age, **chosen)
     else:
         plan = read_plan(plan, frames)
+    if "night" in plan.colnames:  # as an edited plan has it
+        nights = map(str, plan["night"])
+        frames = [replace(f, night=night) for f, night in zip(frames, nights, strict=True)]
     engine = {
         "instrument": camera,
+        "classification": classification,
         "overwrite": overwrite,
         "resume": resume,
         "journal": out / JOURNAL_NAME,
@@ -180,7 +213,7 @@ def reduce_night(
             raise PipelineInterrupted(str(stop), night_table(frames, outcomes)) from stop
         finally:
             table = night_table(frames, outcomes)
-            _write_night(table, out / "night.ecsv")
+            _write_tables(table, frames, out)
             _write_log(log, outcomes.values(), table)
     return table
 
@@ -189,44 +222,18 @@ def _of_kind(kind: str, given: PerKind | None) -> Mapping[str, Any]:
     return {} if given is None else given.get(kind, {})
 
 
-def _check_kinds(**given: PerKind | None) -> None:
-    """Refuse a recipe or gate for something that is no kind of master."""
-    for name, mapping in given.items():
-        unknown = sorted(set({} if mapping is None else mapping) - set(KINDS))
-        if unknown:
-            raise ValueError(f"{name} has {unknown}: expected some of {list(KINDS)}")
+def _write_tables(table: QTable, frames: Iterable[Frame], out: Path) -> None:
+    """Write the table, and of several nights each one's rows beside its products.
 
-
-def _check_apart(raw: Raw, out: Path) -> None:
-    """Refuse to write among the raw frames."""
-    tops = [raw] if isinstance(raw, str | os.PathLike) else list(raw)
-    for top in tops:
-        if Path(top).resolve() == out.resolve():
-            raise ValueError(
-                f"outdir is {out}, the directory of the raw frames: give the products a "
-                "directory of their own (one inside it will do)"
-            )
-
-
-def _check_usable(frames: Sequence[Frame], raw: Raw) -> None:
-    """Refuse a night of which no file can be used, and say how to help."""
-    if not frames:
-        raise ValueError(
-            f"there are no FITS files in {raw}: names should end with .fits, .fit or .fts, or "
-            "these with .gz or .fz"
-        )
-    if any(not frame.message for frame in frames):
-        return
-    reasons = Counter(frame.message for frame in frames).most_common(3)
-    lines = [f"  {count} of {len(frames)}: {reason}" for reason, count in reasons]
-    advice = ""
-    if any(frame.readable and not frame.kind for frame in frames):
-        advice = (
-            "\nTo tell the types by the files' names give an instrument, such as a TOML file "
-            'with\n  name = "mine"\n  [file_types]\n  "*bias*" = "bias"\n  "*flat*" = "flat"\n'
-            '  "*" = "light"'
-        )
-    raise ValueError("\n".join([f"no file in {raw} can be used:", *lines]) + advice)
+    A disk that takes no more costs the files, not what they tell.
+    """
+    nights = {out / night: table[table["night"] == night] for night in nights_of(frames)}
+    try:
+        for folder, rows in {out: table, **nights}.items():
+            folder.mkdir(exist_ok=True)
+            write_table(rows, folder / "night.ecsv")
+    except OSError as error:
+        logger.error("night.ecsv cannot be written: %s; make room, and run again", error)
 
 
 def _before(frame: Frame, row: Row) -> Outcome:
@@ -237,14 +244,6 @@ def _before(frame: Frame, row: Row) -> Outcome:
     if not frame.readable or (frame.kind == "light" and not frame.message):
         return failed(frame.path, message)
     return rejected(frame.path, message)
-
-
-def _write_night(table: QTable, path: Path) -> None:
-    """Write the night's table; a disk that takes no more costs the file, not what it tells."""
-    try:
-        write_table(table, path)
-    except OSError as error:
-        logger.error("%s cannot be written: %s; make room, and run again", path, error)
 
 
 def _write_log(log: logging.Logger, outcomes: Iterable[Outcome], table: QTable) -> None:

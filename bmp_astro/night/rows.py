@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from astropy.table import QTable, Table
+from astropy.table import Column, QTable, Table, vstack
 
 from ..core import Outcome, pout_to_table
 from .inventory import Frame
@@ -13,7 +13,7 @@ from .inventory import Frame
 _TEXTS = {"OBJECT": "object", "FILTER": "filter", "DATE-OBS": "date_obs"}
 _NUMBERS = {"EXPTIME": "exptime", "CCD-TEMP": "temperature"}
 # The order of the columns after those of every pipe; others follow.
-_ORDER = ("frame_type", "used_in", "alarms", *_TEXTS, *_NUMBERS, "MBIAS", "MDARK", "MFLAT")
+_ORDER = ("night", "frame_type", "used_in", "alarms", *_TEXTS, *_NUMBERS, "MBIAS", "MDARK", "MFLAT")
 _GOOD = ("done", "skipped")
 DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
 
@@ -22,6 +22,7 @@ def night_table(frames: Sequence[Frame], outcomes: Mapping[str, Outcome]) -> QTa
     """The outcomes of all frames as one table, in the order of the inventory."""
     table = pout_to_table([_with_facts(frame, outcomes[frame.path]) for frame in frames])
     first = table.colnames[: table.colnames.index("frame_type")]
+    first = [name for name in first if name not in _ORDER]
     known = [name for name in _ORDER if name in table.colnames]
     rest = [name for name in table.colnames if name not in {*first, *known}]
     return table[[*first, *known, *rest]]
@@ -29,6 +30,8 @@ def night_table(frames: Sequence[Frame], outcomes: Mapping[str, Outcome]) -> QTa
 
 def _with_facts(frame: Frame, outcome: Outcome) -> Outcome:
     meta = {"frame_type": frame.kind, "used_in": "", "alarms": ""}
+    if frame.night:
+        meta["night"] = frame.night
     for column, fact in _TEXTS.items():
         value = frame.facts.get(fact)
         meta[column] = "" if value is None else value
@@ -49,8 +52,29 @@ def summary(table: Table) -> Table:
     Returns
     -------
     `~astropy.table.Table`
-        One row for each frame type, one column for each status that occurs.
+        One row for each frame type, one column for each status that occurs. Of several nights
+        each has its rows.
     """
+    if "night" in table.colnames:
+        nights = sorted(set(map(str, table["night"])))
+        parts = [_with_night(_counts(table[table["night"] == night]), night) for night in nights]
+        return _with_zeros(vstack(parts))
+    return _counts(table)
+
+
+def _with_night(counts: Table, night: str) -> Table:
+    """The counts of one night, which they name first."""
+    counts.add_column(Column([night] * len(counts), name="night"), index=0)
+    return counts
+
+
+def _with_zeros(counts: Table) -> Table:
+    """The counts with 0 for a status that does not occur in one of the nights."""
+    return counts.filled(0) if counts.has_masked_columns else counts
+
+
+def _counts(table: Table) -> Table:
+    """How many files of each type came to what."""
     types = [kind for kind in ("bias", "dark", "flat", "light", "") if kind in table["frame_type"]]
     statuses = list(dict.fromkeys(table["status"]))
     counts = Table({"frame_type": [kind if kind else "unknown" for kind in types]})
