@@ -11,6 +11,7 @@ from .options import (
     add_command,
     add_raw_command,
     choice,
+    nights,
     print_table,
     together,
 )
@@ -40,7 +41,7 @@ def add_instrument(commands: Any) -> None:
 def _inventory(options: argparse.Namespace) -> int:
     from ..night import inventory
 
-    table = inventory(options.raw, instrument=options.instrument)
+    table = inventory(options.raw, instrument=options.instrument, **nights(options))
     unknown = [name for name in table.colnames if name != "message" and _is_empty(table[name])]
     print_table(table[[name for name in table.colnames if not _is_empty(table[name])]])
     if unknown and len(table):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
+KINDS = ("bias", "dark", "flat")
 MASK = "mask"  # given as a master is, but a mask of bad pixels
 
 
@@ -27,9 +28,26 @@ def add_camera(parser: argparse.ArgumentParser) -> None:
 def add_raw_command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
     """A command on raw frames."""
     parser = add_command(commands, name, text, run)
-    parser.add_argument("raw", metavar="RAW", nargs="+", help="directories and raw frames")
+    add = parser.add_argument
+    add("raw", metavar="RAW", nargs="+", help="directories (each is a night), and raw frames")
     add_camera(parser)
+    add(
+        "--split-nights",
+        action="store_true",
+        help="a night goes from local noon to noon (default: it is a directory)",
+    )
+    add(
+        "--longitude",
+        type=float,
+        metavar="DEG",
+        help="of the site, to the east (default: the headers', else gaps of 6 h part nights)",
+    )
     return parser
+
+
+def nights(options: argparse.Namespace) -> dict[str, Any]:
+    """What `add_raw_command` asked of nights, as keywords."""
+    return {"split_nights": options.split_nights, "longitude": options.longitude}
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -51,12 +69,42 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
         default="bias,flat",
         help="masters without which a light is not reduced, with commas, or none (%(default)s)",
     )
+    add(
+        "--max-age",
+        metavar="AGE",
+        action="append",
+        default=[],
+        type=_age,
+        help="how far in time masters may be, such as 2d; of one kind, such as flat=30d",
+    )
+    add(
+        "--classification",
+        choices=("strict", "warn", "trust"),
+        default="warn",
+        help="refuse frames that do not look like their type, warn of them, or do not look; trust "
+        "also takes frames that were calibrated already (%(default)s)",
+    )
+
+
+def _age(text: str) -> tuple[str, str]:
+    """KIND=AGE as a pair; AGE alone is for all kinds, and its kind is empty."""
+    kind, sign, age = text.rpartition("=")
+    if not age or (sign and kind not in KINDS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not AGE, bias=AGE, dark=AGE or flat=AGE")
+    return kind, age
+
+
+def _max_age(ages: list[tuple[str, str]]) -> dict[str, str] | None:
+    """The limit of each kind: its own, else that for all."""
+    limits = dict(ages)
+    for_all = {kind: limits[""] for kind in KINDS if "" in limits}
+    return {**for_all, **{kind: age for kind, age in ages if kind}} if ages else None
 
 
 def _assignment(text: str) -> tuple[str, str]:
     """KIND=FILE as a pair."""
     kind, sign, path = text.partition("=")
-    if kind not in ("bias", "dark", "flat", MASK) or not sign or not path:
+    if kind not in (*KINDS, MASK) or not sign or not path:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not bias=FILE, dark=FILE, flat=FILE or mask=FILE"
         )
@@ -70,6 +118,9 @@ def choice(options: argparse.Namespace) -> dict[str, Any]:
         "masters": options.masters,
         "use": {kind: path for kind, path in options.set if kind != MASK},
         "require": [kind for kind in options.require.split(",") if kind not in ("", "none")],
+        "max_age": _max_age(options.max_age),
+        "classification": options.classification,
+        **nights(options),
     }
 
 

@@ -18,7 +18,7 @@ from .options import (
 
 def add_reduce(commands: Any) -> None:
     """A night."""
-    parser = add_raw_command(commands, "reduce", "reduce a night", _reduce)
+    parser = add_raw_command(commands, "reduce", "reduce a night, or several", _reduce)
     add = parser.add_argument
     add("--outdir", metavar="OUT", required=True, help="where the products go")
     add_choice(parser)

@@ -10,6 +10,8 @@ from .matching import Candidate, differences, rules_for, same_exposure, seconds_
 
 Exposures = tuple[float, float] | None
 
+_TOLD = 5  # candidates that a sentence names
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -37,7 +39,7 @@ class Choice:
             return ""
         if not self.refused:
             return f"there is no master {self.kind}"
-        return f"no master {self.kind} fits ({'; '.join(self.refused)})"
+        return f"no master {self.kind} fits ({'; '.join(_few(self.refused))})"
 
     @property
     def sentence(self) -> str:
@@ -45,8 +47,8 @@ class Choice:
         if self.master is None:
             return f"{self.kind}: {self.missing}"
         parts = [f"{self.kind}: {', '.join(filter(None, [self.name, self.told]))}"]
-        parts += [f"rather than {other}" for other in self.others]
-        parts += [f"refused {reason}" for reason in self.refused]
+        parts += _few([f"rather than {other}" for other in self.others])
+        parts += _few([f"refused {reason}" for reason in self.refused])
         return "; ".join(parts)
 
 
@@ -126,16 +128,14 @@ def _fitting(
     """The candidates that agree with the frame, the best first, and why the others do not."""
     rules = rules_for(kind, frame)
     fitting, refused = [], []
-    for candidate in candidates:
-        if candidate.kind != kind:
-            continue
+    alike = [candidate for candidate in candidates if candidate.kind == kind]
+    for candidate in sorted(alike, key=lambda one: (_is_borrowed(frame, one), _age(frame, one))):
         reasons = differences(frame.facts, candidate.facts, rules)
         reasons += _too_old(frame, candidate, max_age.get(kind, math.inf))
         if reasons:
             refused.append(f"{candidate.name}: {', '.join(reasons)}")
         else:
             fitting.append(candidate)
-    fitting.sort(key=lambda candidate: (_is_borrowed(frame, candidate), _age(frame, candidate)))
     return fitting, tuple(refused)
 
 
@@ -198,6 +198,12 @@ def _away(frame: Frame, candidate: Candidate) -> str:
     """How far away in time a candidate is, as an observer would say it."""
     seconds = _age(frame, candidate)
     return "" if math.isinf(seconds) else f"{span(seconds)} away"
+
+
+def _few(texts: Sequence[str]) -> list[str]:
+    """The first texts, and how many more there are."""
+    more = len(texts) - _TOLD
+    return [*texts[:_TOLD], f"and {more} more"] if more > 1 else list(texts)
 
 
 def _listed(candidate: Candidate, told: str) -> str:

@@ -127,10 +127,15 @@ def product_facts(
     return ccd
 
 
-@lru_cache(maxsize=256)
 def _date_of(master: str | os.PathLike) -> float | None:
     """When the frames of a master were taken, in seconds."""
     try:
-        return when({"date_obs": GENERIC.value("date_obs", read_header(master).header)})
+        return _date_in(os.fspath(master), os.stat(master).st_mtime_ns)
     except (OSError, ValueError):
         return None
+
+
+@lru_cache(maxsize=256)
+def _date_in(path: str, changed: int) -> float | None:
+    """The same, read once for all lights; a master that was made anew is read again."""
+    return when({"date_obs": GENERIC.value("date_obs", read_header(path).header)})

@@ -11,7 +11,7 @@ from . import sections
 from .markup import plural
 from .masters import read_masters
 from .picture import require_matplotlib
-from .rows import Row, as_rows, first, shown, start_time
+from .rows import Row, as_rows, first, nights_of, shown, start_time
 from .style import STYLE
 
 
@@ -21,7 +21,8 @@ def write_report(outdir: str | Path, table: Table | None = None) -> Path:
     The page says in a sentence how the night went, then what needs attention, and shows the
     masters, the lights, plots over time, and every file. It holds its pictures itself, needs no
     network and no script, and an older page is replaced. Columns that the table lacks, and
-    products that are gone, are left out.
+    products that are gone, are left out. Where several nights were reduced each has a page in its
+    own directory, and this one leads to them.
 
     Parameters
     ----------
@@ -56,10 +57,20 @@ def write_report(outdir: str | Path, table: Table | None = None) -> Path:
     require_matplotlib()
     outdir = Path(outdir)
     table = _read_table(outdir) if table is None else table
+    rows = as_rows(table)
+    nights = [name for name in nights_of(rows) if (outdir / name).is_dir()]
+    for night in nights:
+        own = [row for row in rows if row.get("night") == night]
+        _write(outdir / night, _page(outdir / night, own))
+    return _write(outdir, _index(outdir, rows, nights) if nights else _page(outdir, rows))
+
+
+def _write(outdir: Path, text: str) -> Path:
+    """Write a page, whole or not at all."""
     page = outdir / "report.html"
     unfinished = page.with_suffix(".html.part")
     # A file name may hold bytes that are not UTF-8.
-    unfinished.write_bytes(_page(outdir, as_rows(table)).encode("utf-8", "backslashreplace"))
+    unfinished.write_bytes(text.encode("utf-8", "backslashreplace"))
     os.replace(unfinished, page)
     return page
 
@@ -75,8 +86,31 @@ def _read_table(outdir: Path) -> Table:
 
 
 def _page(outdir: Path, rows: Sequence[Row]) -> str:
-    title = _title(outdir, rows)
+    """Return the page of one night."""
     masters = read_masters(outdir / "masters")
+    parts = [
+        sections.attention(rows),
+        sections.masters_section(masters, rows),
+        sections.lights_section(rows, outdir, masters),
+        sections.trends_section(rows),
+        sections.all_files(rows, masters),
+    ]
+    return _document(_title(outdir, rows), outdir, rows, parts)
+
+
+def _index(outdir: Path, rows: Sequence[Row], nights: Sequence[str]) -> str:
+    """Return the page of several nights."""
+    title = f"{plural(len(nights), 'night')} in {outdir.resolve().name}"
+    parts = [
+        sections.nights_section(rows, nights),
+        sections.attention(rows),
+        sections.all_files(rows, []),
+    ]
+    return _document(title, outdir, rows, parts)
+
+
+def _document(title: str, outdir: Path, rows: Sequence[Row], parts: Sequence[str]) -> str:
+    body = "\n".join(part for part in parts if part)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -93,11 +127,7 @@ def _page(outdir: Path, rows: Sequence[Row]) -> str:
 {sections.summary(rows)}
 </header>
 <main>
-{sections.attention(rows)}
-{sections.masters_section(masters, rows)}
-{sections.lights_section(rows, outdir, masters)}
-{sections.trends_section(rows)}
-{sections.all_files(rows, masters)}
+{body}
 </main>
 <footer>Made by bmp_astro from night.ecsv and the products beside it.</footer>
 </body>

@@ -83,6 +83,11 @@ def frame_type(row: Row) -> str:
     return kind if kind in FRAME_TYPES else "other"
 
 
+def nights_of(rows: Iterable[Row]) -> list[str]:
+    """Return the nights that rows belong to, in order; none where the table names no nights."""
+    return sorted({str(row["night"]) for row in rows if "night" in row})
+
+
 def file_name(row: Row) -> str:
     """Return the base name of the input file."""
     return PurePath(str(row.get("in_name", ""))).name

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path, PurePath
+from urllib.parse import quote
 
 from .markup import Column, cell, grid, head_cell, plural, table
 from .masters import Master, master_figure
@@ -92,6 +93,25 @@ def attention(rows: Sequence[Row]) -> str:
     if not parts:
         return ""
     return f"<section class=attention><h2>Needs attention</h2>{''.join(parts)}</section>"
+
+
+def nights_section(rows: Sequence[Row], nights: Sequence[str]) -> str:
+    """Return the nights, each with a link to its page and what became of its lights."""
+    head = [head_cell(text) for text in ("Night", "Lights", "Files", "Not used", "Alarms")]
+    body = []
+    for night in nights:
+        own = [row for row in rows if row.get("night") == night]
+        lights = [row for row in own if frame_type(row) == "light"]
+        numbers = (
+            f"{sum(status(row) in MADE for row in lights)} of {len(lights)}",
+            len(own),
+            sum(status(row) not in MADE for row in own),
+            sum("alarms" in row for row in own),
+        )
+        link = f'<a href="{quote(night)}/report.html">{escape(night)}</a>'
+        cells = [cell(str(number), "number") for number in numbers]
+        body.append([head_cell(link, scope="row"), *cells])
+    return f"<section><h2>Nights</h2>{grid(head, body, 'summary')}</section>"
 
 
 def masters_section(masters: Sequence[Master], rows: Sequence[Row]) -> str:

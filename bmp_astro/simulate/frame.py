@@ -85,7 +85,7 @@ def draw_conditions(
     rng: np.random.Generator, frame: SimulatedFrame, detector: Detector
 ) -> SimulatedFrame:
     """Return the frame with the weather, the pointing and the electronics of its moment."""
-    hours = (frame.date_obs - SimulatedFrame.date_obs).total_seconds() / 3600
+    hours = (frame.date_obs - SimulatedFrame.date_obs).total_seconds() / 3600 % 24
     sky = _SKY_RATE * frame.exptime * (1 + 0.15 * hours)
     light = {"light": sky, "flat": _FLAT * rng.uniform(0.6, 1.0)}.get(frame.kind, 0.0)
     light = {SATURATED: 4.0 * SATURATION * detector.gain, LEAK: _LEAK}.get(frame.problem, light)

@@ -86,6 +86,7 @@ def simulate_night(
     amplifiers: int = 1,
     crosstalk: float = 0.0,
     bad_files: bool = True,
+    day: int = 0,
     seed: int = 20260314,
 ) -> SimulatedNight:
     """Write the raw files of a night.
@@ -121,6 +122,8 @@ def simulate_night(
     bad_files : bool
         Whether to add a bias with a light leak, a saturated flat, a truncated light and a text
         file with the name of a FITS file. The other files are the same either way.
+    day : int
+        How many days later the night is, for one of several.
     seed : int
         Equal seeds give equal files.
 
@@ -160,7 +163,7 @@ def simulate_night(
     stars = make_stars(rng, shape, filters)
     counts = {"bias": n_bias, "dark": n_dark, "flat": n_flat, "light": n_light}
     exptimes = {"bias": 0.0, "dark": exptime, "flat": flat_exptime, "light": exptime}
-    start = SimulatedFrame.date_obs
+    start = SimulatedFrame.date_obs + timedelta(days=day)
     frames = []
     for planned in _schedule(counts, filters):
         frame = replace(
