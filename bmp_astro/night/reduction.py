@@ -228,12 +228,13 @@ def _write_tables(table: QTable, frames: Iterable[Frame], out: Path) -> None:
     A disk that takes no more costs the files, not what they tell.
     """
     nights = {out / night: table[table["night"] == night] for night in nights_of(frames)}
-    try:
-        for folder, rows in {out: table, **nights}.items():
+    for folder, rows in {out: table, **nights}.items():
+        try:
             folder.mkdir(exist_ok=True)
             write_table(rows, folder / "night.ecsv")
-    except OSError as error:
-        logger.error("night.ecsv cannot be written: %s; make room, and run again", error)
+        except OSError as error:
+            path = folder / "night.ecsv"
+            logger.error("%s cannot be written: %s; make room, and run again", path, error)
 
 
 def _before(frame: Frame, row: Row) -> Outcome:
