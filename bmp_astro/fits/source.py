@@ -3,6 +3,7 @@
 import gzip
 import os
 import re
+import stat
 import threading
 import zlib
 from dataclasses import dataclass
@@ -39,7 +40,11 @@ class PlainSource:
     def __init__(self, path: str | PathLike) -> None:
         # not blocking, lest a pipe with a FITS name hang the run
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        self._size = os.fstat(self._descriptor).st_size
+        found = os.fstat(self._descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            os.close(self._descriptor)
+            raise IsADirectoryError(f"{path} is a directory: expected a FITS file")
+        self._size = found.st_size
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Fill the buffer as far as the file goes; return the number of bytes."""

@@ -199,7 +199,7 @@ def test_a_file_that_may_not_be_read(fits_file):
 
 
 def test_a_directory_and_a_missing_file(tmp_path):
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(IsADirectoryError, match=f"{tmp_path} is a directory: expected a FITS"):
         read_frame(tmp_path)
     with pytest.raises(FileNotFoundError):
         read_frame(tmp_path / "none.fits")
