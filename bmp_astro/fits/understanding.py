@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 import astropy.units as u
 from astropy.table import Table
 
+from .amplifiers import Readout, amplifiers_of
 from .cameras import find_instrument
 from .common import FACTS
 from .instrument import Instrument
 from .layout import HduSpec
 from .plausibility import implausible
 from .reader import read_header
+from .section import format_section
 from .toml_text import starting_toml
 
 
@@ -92,6 +94,10 @@ def understand(
     for name in (*FACTS, *camera.keys):
         value, source = camera.fact(name, header)
         rows.append((name, *_shown(value), source))
+    rows += [
+        (f"amplifier {number}", _shown_readout(readout), "", "")
+        for number, readout in enumerate(amplifiers_of(header, camera), start=1)
+    ]
     name = fspath(path)
     return Understanding(
         camera,
@@ -99,6 +105,20 @@ def understand(
         implausible(camera, header, path),
         starting_toml(camera, header, header.get("FILENAME", name)),
     )
+
+
+def _shown_readout(readout: Readout) -> str:
+    """Return in words where an amplifier is, and what is known of it."""
+    words = [format_section(readout.target)]
+    if readout.raw is not None:
+        words = [f"{format_section(readout.raw)} to {words[0]}"]
+    words += [f"overscan {format_section(section)}" for section in readout.overscan]
+    for name in ("gain", "read_noise", "saturation"):
+        value = getattr(readout, name)
+        if value is not None:
+            unit = "electron/adu" if name == "gain" else FACTS[name]
+            words.append(f"{name.replace('_', ' ')} {value:.6g} {unit}")
+    return ", ".join(words)
 
 
 def _shown(value: Any) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from ..steps.image import BITS
 from ..steps.level import OverscanLevel
 from ..steps.linearity import linear_kernel
 from ..steps.master import Master, open_master
+from ..steps.provenance import amplifier_value
 from .rawrows import RawRows, rows_of_many, rows_of_one
 from .source import Band, Room, Source, cropped, quantum_of
 
@@ -163,11 +164,11 @@ class RawFrame:
         if readout.level is not None:
             numbers = readout.level, readout.level_variance
             overscan = OverscanLevel(*(np.array([[number]]) for number in numbers))
-        gain = self.gains[place][0, 0] if isinstance(self.gains, np.ndarray) else self.gain
+        gain = None if self.gain is None else amplifier_value(readout, self.gains, readout.gain)
         return replace(
             self,
             source=cropped(self.source, place),
-            gain=None if gain is None else float(gain),
+            gain=gain,
             overscan=overscan,
             known=known,
         )

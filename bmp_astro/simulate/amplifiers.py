@@ -85,6 +85,7 @@ def read_out(
     overscan: int,
     level: np.ndarray | float,
     crosstalk: np.ndarray | None = None,
+    largest: float = np.inf,
 ) -> list[np.ndarray]:
     """Read charge, ``(ny, nx)``, electron, by several amplifiers.
 
@@ -102,6 +103,8 @@ def read_out(
         Pedestal of the camera, one number or ``(ny, 1)``, adu.
     crosstalk : ndarray, optional
         Which fraction of the signal of each amplifier (column) is in each one's pixels (row).
+    largest : float
+        Where the numbers end, adu: what is above it leaves no more in the others.
 
     Returns
     -------
@@ -109,18 +112,17 @@ def read_out(
         For each amplifier its pixels in the order of reading, its overscan, and some columns of
         garbage, float64, adu, neither rounded nor clipped.
     """
+    levels = [np.broadcast_to(level, (len(charge), 1))[a.section[0]] + a.level for a in amplifiers]
     signals = [charge[one.section] / one.gain for one in amplifiers]
     frames = []
     for number, one in enumerate(amplifiers):
         ny, nx = signals[number].shape
-        rows = np.broadcast_to(level, (len(charge), 1))[one.section[0]]
         raw = rng.normal(0, one.read_noise / one.gain, (ny, nx + overscan + GARBAGE))
-        raw += rows + one.level
+        raw += levels[number]
         raw[:, :nx] += bias[one.section] + signals[number]
         if crosstalk is not None:
-            raw[:, :nx] += sum(
-                factor * signal for factor, signal in zip(crosstalk[number], signals, strict=True)
-            )
+            for factor, other, pedestal in zip(crosstalk[number], signals, levels, strict=True):
+                raw[:, :nx] += factor * np.minimum(other, largest - pedestal)
         raw[:, nx + overscan :] = rng.uniform(0, 60_000, (ny, GARBAGE))
         frames.append(raw)
     return frames

@@ -185,6 +185,7 @@ def simulate_frame(
                 overscan=detector.overscan,
                 level=level,
                 crosstalk=detector.crosstalk,
+                largest=SATURATION,
             )
         )
     else:

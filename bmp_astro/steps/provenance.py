@@ -160,7 +160,7 @@ def record_read_noise(header: fits.Header, read_noise: Any, source: str) -> None
     """Write the read noise in electron, of each amplifier too, and who said so."""
     readouts = readouts_in(header)
     if readouts:
-        noises = [_value_of(one, read_noise, one.read_noise) for one in readouts]
+        noises = [amplifier_value(one, read_noise, one.read_noise) for one in readouts]
         named = zip(readouts, noises, strict=True)
         write_readouts(header, [one._replace(read_noise=noise) for one, noise in named])
         read_noise = noises
@@ -186,7 +186,7 @@ def record_excess_noise(header: fits.Header, factor: float) -> None:
 def record_gain(header: fits.Header, gain: Any, instrument: Any) -> None:
     """Write that the frame is in electron: its gain is 1, the raw one is kept."""
     readouts = readouts_in(header)
-    gains = [_value_of(one, gain, one.gain) for one in readouts]
+    gains = [amplifier_value(one, gain, one.gain) for one in readouts]
     mean = float(np.mean(gains)) if gains else float(np.mean(gain))
     mark_electron(header, mean, instrument=instrument)
     follow_limits(header, multiply=mean)
@@ -200,7 +200,7 @@ def record_gain(header: fits.Header, gain: Any, instrument: Any) -> None:
     add_history(header, f"multiplied by the gain: {mean:.6g} electron/adu")
 
 
-def _value_of(readout: Readout, values: Any, said: float | None) -> float:
+def amplifier_value(readout: Readout, values: Any, said: float | None) -> float:
     """Return what one amplifier has of a value for each pixel or for all; as it was said if so."""
     if np.ndim(values) == 0:
         return float(values)

@@ -2,7 +2,13 @@
 
 import pytest
 
-from bmp_astro.fits import find_instrument, implausible, read_header
+from bmp_astro.fits import (
+    amplifiers_of,
+    find_instrument,
+    format_section,
+    implausible,
+    read_header,
+)
 from bmp_astro.fits.common import FACTS
 
 FACTS_IN_YAML = {
@@ -138,6 +144,34 @@ def test_headers_of_large_cameras(real_data, name):
     assert camera.frame_type_of(header) == expected.pop("kind")
     found = {fact: camera.value(fact, header) for fact in expected}
     assert {k: getattr(v, "value", v) for k, v in found.items()} == pytest.approx(expected)
+
+
+AMPLIFIERS = {
+    "decam-raw_dec050441_25": [
+        ("[1081:2104,51:4146]", "[1025:2048,1:4096]", "[2105:2154,51:4146]", 4.59347726229),
+        ("[57:1080,51:4146]", "[1:1024,1:4096]", "[7:56,51:4146]", 4.4014084507),
+    ],
+    "megaprime": [
+        ("[33:1056,1:4612]", "[1:1024,1:4612]", "[1:32,1:4644]", 1.57),
+        ("[1057:2080,1:4612]", "[1025:2048,1:4612]", "[2081:2112,1:4644]", 1.67),
+    ],
+    "hsc-HSCA04090107": [
+        ("[9:520,50:4225]", "[1:512,1:4176]", "[521:536,50:4225]", 3.18),
+        ("[553:1064,50:4225]", "[513:1024,1:4176]", "[537:552,50:4225]", 3.19),
+        ("[1081:1592,50:4225]", "[1025:1536,1:4176]", "[1593:1608,50:4225]", 3.35),
+        ("[1625:2136,50:4225]", "[1537:2048,1:4176]", "[1609:1624,50:4225]", 3.45),
+    ],
+    "decam-instcal-c4d_190402_050618_ooi_VR_v1": [],
+}
+
+
+@pytest.mark.parametrize("name", AMPLIFIERS)
+def test_amplifiers_of_large_cameras(real_data, name):
+    header = header_of(real_data / f"quirks/headers/fitsheader-{name}.yaml")
+    found = amplifiers_of(header, find_instrument(None, header))
+    sections = [(r.raw, r.target, *r.overscan) for r in found]
+    said = [(*map(format_section, each), r.gain) for each, r in zip(sections, found, strict=True)]
+    assert said == AMPLIFIERS[name]
 
 
 def test_what_is_told_of_a_header_without_one_gain(real_data):
