@@ -352,6 +352,16 @@ class FilePipe:
         return outname
 
 
+def all_steps(pipe: FilePipe, control: Mapping[str, Any]) -> list[Callable[..., Any]]:
+    """Return every step that a run may take: those of the pipe, then those of the call."""
+    return [
+        *pipe.pre_process_list,
+        *pipe.post_process_list,
+        *_steps(control.get("pre_process_list")),
+        *_steps(control.get("post_process_list")),
+    ]
+
+
 def _steps(value: Any) -> list[Callable[..., Any]]:
     """Return step functions as a list, whatever way they were given."""
     return list(value) if isinstance(value, tuple) else assure_list(value)

@@ -8,8 +8,9 @@ from types import CodeType
 from typing import Any
 
 from .control import call, is_ours, of_file
+from .filepipe import all_steps
 from .files import leaves, real, refused_input
-from .helpers import assure_list, no_outfile
+from .helpers import no_outfile
 
 _NAMING = frozenset({"outname", "outname_append", "outdir"})
 
@@ -32,12 +33,7 @@ class Foreteller:
         self.pipe = pipe
         self.control = {**pipe.kwargs_merge(**control), "meta": {}, "data": None}
         self.file_keywords = self.control.pop("file_keywords", pipe.file_keywords)
-        steps = [
-            *pipe.pre_process_list,
-            *pipe.post_process_list,
-            *assure_list(control.get("pre_process_list")),
-            *assure_list(control.get("post_process_list")),
-        ]
+        steps = all_steps(pipe, control)
         names = ("pre_process", "data_process", "data_process_meta_create", "post_process")
         methods = [getattr(type(pipe), name) for name in names]
         own_way = not is_ours(type(pipe).file_process)

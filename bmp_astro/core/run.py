@@ -13,8 +13,8 @@ from .atomic import ABANDONED, new_owner, sweep
 from .context import capturing_logs, current_task
 from .control import overridden_methods, report_unknown
 from .executors import Engine, choose_engine
+from .filepipe import all_steps
 from .files import leaves
-from .helpers import assure_list
 from .locks import locked, scratch
 from .machine.brake import memory_is_short
 from .machine.disk import refuse_without_room
@@ -83,12 +83,7 @@ class Run:
         self.control = control
         self.merged = pipe.kwargs_merge(**control)
         self.names, self.n_inputs = _inputs(in_names)
-        self.steps = [
-            *pipe.pre_process_list,
-            *pipe.post_process_list,
-            *assure_list(control.get("pre_process_list")),
-            *assure_list(control.get("post_process_list")),
-        ]
+        self.steps = all_steps(pipe, control)
         self.book = NameBook()
         self.foretell = Foreteller(pipe, control)
         self.interrupted = False

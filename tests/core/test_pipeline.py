@@ -447,6 +447,19 @@ def test_auto_takes_threads_only_where_every_step_is_safe(make_files, outdir):
     assert plain.pipeline(make_files(1), num_processes=2)[0].meta["pid"] == os.getpid()
 
 
+def test_steps_may_come_as_a_tuple(make_files, outdir):
+    """Then too each of them counts when threads or processes are chosen."""
+
+    def where(data, bmp_meta=None):
+        bmp_meta["pid"] = os.getpid()
+        return data
+
+    where.thread_safe = True
+    pipe = BigMultiPipe(outdir=outdir, executor="auto", num_processes=2)
+    pout = pipe.pipeline(make_files(2), post_process_list=(where, no_outfile))
+    assert {outcome.meta["pid"] for outcome in pout} == {os.getpid()}
+
+
 def test_num_processes_1_runs_here(make_files, outdir):
     def where(data, bmp_meta=None):
         bmp_meta["pid"] = os.getpid()
