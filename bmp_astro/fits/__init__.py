@@ -21,6 +21,7 @@ from .instrument import Instrument
 from .intact import changed_units
 from .keywords import Keyword
 from .kinds import checked_classification
+from .mosaic import WHOLE, color_planes
 from .plausibility import implausible
 from .reader import FrameHeader, data_sums, is_product, read_frame, read_header
 from .section import Section, format_section, parse_section, section_shape
@@ -34,6 +35,7 @@ from .writer import write_frame
 __all__ = [
     "GENERIC",
     "MAXIM",
+    "WHOLE",
     "Amplifier",
     "Corners",
     "Fact",
@@ -53,6 +55,7 @@ __all__ = [
     "changed_units",
     "checked_classification",
     "clean_product_header",
+    "color_planes",
     "data_sum",
     "data_sums",
     "find_instrument",

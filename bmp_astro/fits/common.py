@@ -31,6 +31,7 @@ FACTS: dict[str, u.UnitBase | type] = {
     "overscan_section": str,
     "trim_section": str,
     "frame_type": str,
+    "color_pattern": str,
     "bunit": str,
 }
 
@@ -162,5 +163,6 @@ KEYWORDS: dict[str, Keyword | tuple[Keyword, ...]] = {
         "EXPTYPE",
         kind=str,
     ),
+    "color_pattern": Keyword("BAYERPAT", "COLORTYP", "CFAPAT", kind=str),
     "bunit": Keyword("BUNIT", kind=str),
 }

@@ -51,11 +51,12 @@ class Instrument:
         Name of the instrument.
     camera, serial, exptime, filter, xbinning, ybinning, temperature, set_temperature, gain, \
 em_gain, excess_noise, gain_setting, offset, readout_mode, read_noise, saturation, x_origin, \
-y_origin, object, date_obs, overscan_section, trim_section, frame_type, bunit : `Keyword`, tuple \
-of `Keyword`, value or None
+y_origin, object, date_obs, overscan_section, trim_section, frame_type, color_pattern, bunit : \
+`Keyword`, tuple of `Keyword`, value or None
         The facts; `value` says in which units they come.
         Of a CCD that multiplies electrons, ``em_gain`` is by how many, and gain and read noise are
         those of its output; ``excess_noise`` is what that does to the variance of the photons: 2.
+        ``color_pattern`` is that of a mosaic: ``"RGGB"``.
     frame_types : mapping of str to str
         The header's words for ``"bias"``, ``"dark"``, ``"flat"`` and ``"light"``, before the
         common spellings; ``""`` takes a common spelling away.
@@ -123,6 +124,7 @@ of `Keyword`, value or None
     overscan_section: Source = KEYWORDS["overscan_section"]
     trim_section: Source = KEYWORDS["trim_section"]
     frame_type: Source = KEYWORDS["frame_type"]
+    color_pattern: Source = KEYWORDS["color_pattern"]
     bunit: Source = KEYWORDS["bunit"]
     frame_types: Mapping[str, str] = field(default_factory=dict)
     file_types: Mapping[str, str] = field(default_factory=dict)

@@ -28,6 +28,7 @@ from .expected import (
 from .inputs import Input, check_inputs, open_inputs, usable
 from .looks import check_looks
 from .noise import scatter_between
+from .planes import plane_source, plane_view, planes_of, put_together
 from .previous import previous_alarm
 from .quality import Limits
 from .raw import Calibration, RawFrame
@@ -201,13 +202,15 @@ overscan_iterations, overscan_skip
         report = _report(kind, inputs, noise, combined, limits)
         check_camera(report, used, noise, limits)
     if find_defects:
-        report.bad_pixels = mark_defects(kind, combined, len(used), recipe, limits)
+        for plane in planes_of(kind, used[0].raw).values():
+            found = mark_defects(kind, plane_view(combined, plane), len(used), recipe, limits)
+            report.add_bad_pixels(found)
         report.alarms += _defects_alarm(report, combined.data.size, limits)
-    norm = _finish(kind, combined, [one.raw for one in used])
+    norms = _finish(kind, combined, [one.raw for one in used])
     if previous_masters is not None:
         found = header, used[0].raw.camera, previous_masters, limits
         report.alarms += previous_alarm(kind, combined, *found)
-    record_master(header, report, [one.raw for one in used], noise, norm)
+    record_master(header, report, [one.raw for one in used], noise, norms)
     unit = u.dimensionless_unscaled if kind == "flat" else used[0].raw.source.unit
     return as_ccd(combined, header, unit), report
 
@@ -223,27 +226,33 @@ def _combine(
     """Combine the calibrated frames, and begin the header."""
     raws = [one.raw for one in used]
     sources = [raw.source for raw in raws]
-    factors = factors_of(
-        recipe,
-        [source.name for source in sources],
-        lambda statistic: np.array([getattr(one.stats, statistic) for one in used]),
-    )
-    noise = expected_noise(kind, raws, read_noise, recipe.fractional_noise)
-    origin = "noise"
-    if noise is None:
-        origin, noise = "scatter", scatter_between(sources, factors)
-        if recipe.clip == "noise":
-            recipe = replace(recipe, clip="sigma")
-    combined = combine_sources(
-        sources,
-        recipe,
-        factors,
-        noise=noise,
-        noises=expected_noises(kind, raws, read_noise, recipe.fractional_noise),
-        propagate=False,
-        mem_limit=mem_limit,
-        num_threads=num_threads,
-    )
+    expected = expected_noise(kind, raws, read_noise, recipe.fractional_noise)
+    noises = expected_noises(kind, raws, read_noise, recipe.fractional_noise)
+    origin = "scatter" if expected is None else "noise"
+    if expected is None and recipe.clip == "noise":
+        recipe = replace(recipe, clip="sigma")
+    planes = list(planes_of(kind, raws[0]).values())
+    parts = []
+    for number, plane in enumerate(planes):
+        of_plane = [plane_source(source, plane) for source in sources]
+        factors = factors_of(
+            recipe,
+            [source.name for source in sources],
+            lambda statistic, i=number: np.array([getattr(o.planes[i], statistic) for o in used]),
+        )
+        parts.append(
+            combine_sources(
+                of_plane,
+                recipe,
+                factors,
+                noise=scatter_between(of_plane, factors) if expected is None else expected,
+                noises=noises if len(planes) == 1 else (),
+                propagate=False,
+                mem_limit=mem_limit,
+                num_threads=num_threads,
+            )
+        )
+    combined = put_together(parts, planes, sources[0].shape)
     header = record_combination(
         [source.header for source in sources],
         [source.name for source in sources],
@@ -256,23 +265,29 @@ def _combine(
     return combined, header
 
 
-def _finish(kind: str, combined: Combined, raws: Sequence[RawFrame]) -> float:
-    """Add what the subtracted masters contribute, and normalize a flat; return its divisor."""
-    data, variance, flags = combined.data, combined.variance, combined.flags
+def _finish(kind: str, combined: Combined, raws: Sequence[RawFrame]) -> dict[str, float]:
+    """Add what the subtracted masters contribute, and normalize a flat; return its divisors."""
+    variance, flags = combined.variance, combined.flags
     if variance is not None:
         add_common_variance(kind, raws, variance)
     for master in (raws[0].bias, raws[0].dark):
         if master is not None and master.flags is not None and master.flags.any():
             flags |= master.flags
     if kind != "flat":
-        return 1.0
-    good = good_values(Band(data, None, flags))
+        return {}
+    planes = planes_of(kind, raws[0])
+    return {color: _normalize(plane_view(combined, plane)) for color, plane in planes.items()}
+
+
+def _normalize(flat: Combined) -> float:
+    """Divide a flat, or one color of it, by its median; return that."""
+    good = good_values(Band(flat.data, None, flat.flags))
     norm = float(median_of(good)) if good.size else 0.0
     if not norm > 0:
         raise ValueError(f"the master flat has a level of {norm:g}: it cannot be normalized")
-    data /= norm
-    if variance is not None:
-        variance /= norm**2
+    np.divide(flat.data, norm, out=flat.data)
+    if flat.variance is not None:
+        np.divide(flat.variance, norm**2, out=flat.variance)
     return norm
 
 

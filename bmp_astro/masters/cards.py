@@ -158,7 +158,7 @@ def record_master(
     report: MasterReport,
     raws: Sequence[RawFrame],
     read_noise: ReadNoise,
-    norm: float,
+    norms: Mapping[str, float],
 ) -> None:
     """Write what a master is, what was done to its inputs, and what was measured on them.
 
@@ -172,8 +172,8 @@ def record_master(
         The inputs that were used.
     read_noise : `ReadNoise`
         The read noise.
-    norm : float
-        Divisor of a flat.
+    norms : mapping of str to float
+        Divisors of a flat, by its colors; "" where it has none.
     """
     set_frame_type(header, f"Master {report.kind.capitalize()}")
     set_card(header, "BUNIT", "1" if report.kind == "flat" else "adu", "unit of the pixels")
@@ -189,8 +189,15 @@ def record_master(
         set_card(header, "RDNADU", read_noise.adu, "[adu] read noise")
         set_card(header, "RDNSRC", read_noise.origin, "source of the read noise")
     if report.kind == "flat":
+        norm = float(np.mean(list(norms.values())))
         set_card(header, "FLATNORM", norm, "divisor that normalized the flat")
-        add_history(header, f"divided by {norm:.6g}, the median of the good pixels")
+        for number, (color, of_color) in enumerate(norms.items(), start=1):
+            of_what = f" of color {color}" if color else ""
+            add_history(
+                header, f"divided by {of_color:.6g}, the median of the good pixels{of_what}"
+            )
+            if color:
+                set_card(header, f"FLATNRM{number}", of_color, f"divisor of color {color}")
     _record_facts(header, report, raws)
 
 

@@ -8,6 +8,7 @@ from ..steps.alarms import temperature_alarm
 from .camera import difference_alarm
 from .expected import ReadNoise
 from .inputs import Input
+from .planes import plane_source, planes_of
 from .quality import Limits
 from .raw import RawFrame
 from .report import MasterReport
@@ -100,8 +101,9 @@ def gain_of_flats(raws: Sequence[RawFrame], read_noise: float) -> Estimate | Non
     if any(raw.keeps_pedestal for raw in raws):
         return None
     frames, darks = [], []
+    plane = next(iter(planes_of("flat", raws[0]).values()))
     for raw in raws:
-        band = sample_of(raw.source, _PIXELS)
+        band = sample_of(plane_source(raw.source, plane), _PIXELS)
         pixels = band.data.astype(np.float32) / (1.0 if raw.gain is None else raw.gain)
         if band.flags is not None:
             pixels[band.flags != 0] = np.nan

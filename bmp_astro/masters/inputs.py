@@ -13,6 +13,7 @@ from typing import Any
 from ..fits import open_frame
 from ..steps.dark import SAME_EXPOSURE
 from .alike import check_alike
+from .planes import plane_source, planes_of
 from .quality import FrameStats, InputRow, Limits, check_flat, frame_stats
 from .raw import Calibration, RawFrame, raw_frame
 from .stack import threads_for
@@ -22,11 +23,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Input:
-    """One input: what became of it, its calibrated rows, and what was measured on them."""
+    """One input: what became of it, its calibrated rows, and what was measured on them.
+
+    ``planes`` has the same of each color of a mosaic, else of the whole.
+    """
 
     row: InputRow
     raw: RawFrame | None = None
     stats: FrameStats | None = None
+    planes: Sequence[FrameStats] = ()
 
     def try_to(self, act: Callable[["Input"], None]) -> None:
         """Do something with the input, which is refused if that fails."""
@@ -76,6 +81,10 @@ def open_inputs(
     def measuring(one: Input) -> None:
         one.stats = frame_stats(one.raw.source, look=how.classification != "trust")
         one.row.level = one.stats.level
+        planes = planes_of(how.kind, one.raw).values()
+        one.planes = [one.stats]
+        if len(planes) > 1:
+            one.planes = [frame_stats(plane_source(one.raw.source, plane)) for plane in planes]
 
     for one in inputs:
         one.try_to(opening)
@@ -143,10 +152,10 @@ def check_inputs(
         Too few are left.
     """
     if kind == "flat":
-        for one in usable(inputs):
+        for one, stats in [(flat, plane) for flat in usable(inputs) for plane in flat.planes]:
             check_flat(
                 one.row,
-                one.stats,
+                stats,
                 limits,
                 gain=one.raw.gain,
                 pedestal=one.raw.pedestal,

@@ -1,7 +1,7 @@
 """What became of the inputs of a master, and what was measured on them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -64,6 +64,11 @@ class MasterReport:
     def used(self) -> list[str]:
         """The paths of the frames that were used."""
         return [row.path for row in self.rows if row.used]
+
+    def add_bad_pixels(self, found: Mapping[str, int]) -> None:
+        """Add the numbers of bad pixels that were found in a part of the master."""
+        for name, count in found.items():
+            self.bad_pixels[name] = self.bad_pixels.get(name, 0) + count
 
     def meta(self) -> dict[str, Any]:
         """Return the report as metadata of a pipeline: numbers and short texts.

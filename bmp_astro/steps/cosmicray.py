@@ -7,11 +7,9 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData
 
-from ..fits import Keyword, MaskBit, add_history, flags_of
+from ..fits import Keyword, MaskBit, add_history, color_planes, flags_of
 from .facts import find_gain, find_read_noise, find_saturation, required
 from .image import joined_flags, remade
-
-_BAYER = Keyword("BAYERPAT", "COLORTYP", "CFAPAT", kind=str)
 
 
 def remove_cosmic_rays(
@@ -73,10 +71,11 @@ def remove_cosmic_rays(
     >>> np.argwhere(ccd.mask)
     array([[20, 30]])
     """
-    pattern = _BAYER.read(ccd.header)
-    if pattern is not None:
+    colors = color_planes(ccd.header, instrument)
+    if colors:
         raise ValueError(
-            f"the frame is a color mosaic ({pattern}), whose pattern looks like cosmic rays"
+            f"the frame is a color mosaic ({''.join(color[0] for color in colors)}), whose pattern "
+            "looks like cosmic rays: search each of its color planes"
         )
     gain = required(find_gain(ccd, gain, instrument), "gain", "gain")
     noise, _ = find_read_noise(ccd, read_noise, gain, instrument)

@@ -6,16 +6,17 @@ from typing import Any
 import numpy as np
 from astropy.nddata import CCDData
 
-from ..fits import MaskBit, flags_of
+from ..fits import WHOLE, MaskBit, color_planes, flags_of
 
 SAMPLE = 200_000  # pixels: the median is then good to 0.003 of the background's sigma
+_LEVELS = ("median", "background", "background_sigma")
 _BAND = 64
 _CLIP = 3.0
 _MAD_TO_SIGMA = 1.4826022185056018
 
 
 def image_statistics(
-    ccd: CCDData, bmp_meta: dict[str, Any] | None = None, **kwargs: Any
+    ccd: CCDData, bmp_meta: dict[str, Any] | None = None, instrument: Any = None, **kwargs: Any
 ) -> CCDData:
     """Write statistics of the pixels into the metadata.
 
@@ -27,7 +28,10 @@ def image_statistics(
         The frame's metadata. It gets ``median``; ``background`` and ``background_sigma``, the
         median and the standard deviation of what is left after clipping at 3 sigma until nothing
         more goes; these in the unit of the frame. ``negative_fraction`` is one of the pixels that
-        are not masked; ``saturated_fraction`` and ``masked_fraction`` are of all pixels.
+        are not masked; ``saturated_fraction`` and ``masked_fraction`` are of all pixels. Of a color
+        mosaic each color has a ``background_R`` and so on; the others are their means.
+    instrument : Instrument or str, optional
+        Knows the pattern of a color mosaic; by default chosen by the header.
     **kwargs
         Not used.
 
@@ -56,13 +60,20 @@ def image_statistics(
         return ccd
     flags = flags_of(ccd)
     n_good, n_negative, n_saturated = _counts(ccd.data, flags)
-    sample = np.sort(_sample(ccd.data, flags, n_good))
-    if sample.size:
-        background, sigma = clipped_background(sample)
-        bmp_meta["median"] = float(_median(sample)) * ccd.unit
-        bmp_meta["background"] = background * ccd.unit
-        bmp_meta["background_sigma"] = sigma * ccd.unit
+    colors = color_planes(ccd.header, instrument)
+    found = {}
+    for color, plane in (colors if colors else {"": WHOLE}).items():
+        part = None if flags is None else flags[plane]
+        sample = np.sort(_sample(ccd.data[plane], part, n_good // max(len(colors), 1)))
+        if sample.size:
+            found[color] = (float(_median(sample)), *clipped_background(sample))
+    if found:
+        for name, values in zip(_LEVELS, zip(*found.values(), strict=True), strict=True):
+            bmp_meta[name] = float(np.mean(values)) * ccd.unit
         bmp_meta["negative_fraction"] = n_negative / n_good
+    for color in colors:
+        if color in found:
+            bmp_meta[f"background_{color}"] = found[color][1] * ccd.unit
     bmp_meta["saturated_fraction"] = n_saturated / ccd.data.size
     bmp_meta["masked_fraction"] = (ccd.data.size - n_good) / ccd.data.size
     return ccd
