@@ -114,5 +114,9 @@ def write_beside(write: Callable[[str], Any], final: str, owner: str = "") -> An
         if os.path.lexists(temporary):
             os.replace(temporary, final)
         return final
+    except OSError as error:
+        if error.filename == temporary:  # a name that the user has never heard of
+            error.filename = final
+        raise
     finally:
         remove(temporary)

@@ -19,6 +19,8 @@ class TaskRecord:
 
     Parameters
     ----------
+    in_name : str
+        Its input, for log records.
     step : str
         The step or method that was entered last and has not returned.
     status : str
@@ -41,6 +43,7 @@ class TaskRecord:
         The run, in the names of its temporaries.
     """
 
+    in_name: str = ""
     step: str = ""
     status: str = ""
     message: str = ""
@@ -101,7 +104,7 @@ class TaskLogHandler(logging.Handler):
             if record.levelno >= logging.WARNING:
                 task.warnings.append(record.getMessage())
             if task.forward is not None:
-                task.forward.append(portable(record))
+                task.forward.append({**portable(record), "in_name": task.in_name})
                 return
         self._last_resort(record)
 

@@ -17,6 +17,7 @@ import cloudpickle
 
 from .context import TaskRecord, capturing_logs, recording
 from .control import call
+from .files import leaves
 from .machine.disk import refused_writing
 from .machine.resources import peak_memory, reset_peak_memory
 from .outcome import Rejected
@@ -125,6 +126,7 @@ def run_task(job: Job | Shipped, in_name: Any, since: float | None = None) -> Re
         return report
     away = known.home != here()
     record = TaskRecord(
+        in_name=_named(in_name),
         protected=known.protected,
         claims=known.claims,
         since=since,
@@ -163,6 +165,12 @@ def _attempt(job: Job, in_name: Any, record: TaskRecord, report: Report) -> None
     report.status, report.message = status, record.message
     report.step = record.decided_in
     report.value = (None if outname is None else os.fspath(outname), meta)
+
+
+def _named(in_name: Any) -> str:
+    """Return what an input is called in log records."""
+    first, *others = leaves(in_name) if in_name is not None else [""]
+    return f"{first} and {len(others)} more" if others else first
 
 
 def _blame(report: Report, error: BaseException) -> None:

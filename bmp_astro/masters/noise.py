@@ -131,7 +131,9 @@ def standard_error_factor(
     if rule["method"] == "sum":
         rule["method"] = "mean"
     numbers = [m for m in _NUMBERS if m < n] + [n]
-    factors = [_factor((1.0,) * m, **_for_fewer(rule, m, n)) for m in numbers]
+    whole = _factor((1.0,) * n, **rule)  # first, so that a wrong rule is told of all frames
+    fewer = [_factor((1.0,) * m, **_for_fewer(rule, m, n)) for m in numbers[:-1]]
+    factors = [*fewer, whole]
     k = np.interp(np.arange(n + 1), numbers, factors)
     if weights is not None and np.ptp(weights) > 0:
         k *= _factor(tuple(float(weight) for weight in weights), **rule) / k[n]

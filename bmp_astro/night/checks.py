@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..core import Settings
+from ..core.machine.resources import check_number
 from ..masters.guess import guess_types
 from .inventory import Frame, Raw, Spec, tops_of
 from .plan import KINDS
@@ -23,6 +25,13 @@ def check_kinds(**given: PerKind | None) -> None:
             raise ValueError(f"{name} has {unknown}: expected some of {list(KINDS)}")
 
 
+def check_run(executor: Any, num_processes: float | None) -> None:
+    """Refuse, before masters are built, what the pipe for the lights would refuse."""
+    Settings(executor=executor)
+    if num_processes is not None:
+        check_number("num_processes", num_processes)
+
+
 def check_apart(raw: Raw, out: Path) -> None:
     """Refuse to write among the raw frames."""
     for top in tops_of(raw):
@@ -31,6 +40,8 @@ def check_apart(raw: Raw, out: Path) -> None:
                 f"outdir is {out}, the directory of the raw frames: give the products a "
                 "directory of their own (one inside it will do)"
             )
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"outdir is {out}, a file: give the name of a directory")
 
 
 def with_guesses(frames: Sequence[Frame], instrument: Spec) -> list[Frame]:

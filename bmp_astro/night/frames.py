@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -181,7 +182,8 @@ def _save(
         partial_name.write_text(text)
         os.replace(partial_name, cache)
     except (OSError, TypeError, ValueError):
-        partial_name.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial_name.unlink()
 
 
 def _plain(value: Any) -> Any:

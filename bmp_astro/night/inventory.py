@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -122,12 +123,27 @@ def survey(
     frames = all_frames(paths, instrument, lambda path: _frame(path, instrument), _described, cache)
     if checked_classification(classification) != "trust":
         frames = [_refused_if_calibrated(frame) for frame in frames]
+    frames = _once(frames)
     return by_time(frames, longitude) if split_nights else by_directory(frames, tops)
 
 
 def tops_of(raw: Raw) -> list[str | os.PathLike]:
     """The names that were given."""
     return [raw] if isinstance(raw, str | os.PathLike) else list(raw)
+
+
+def _once(frames: list[Frame]) -> list[Frame]:
+    """The frames, of which a file with several names counts under the first of them only."""
+    first: dict[tuple[int, int], str] = {}
+    kept = []
+    for frame in frames:
+        with suppress(OSError):  # gone since: its turn will say so
+            found = os.stat(frame.path)
+            name = first.setdefault((found.st_dev, found.st_ino), frame.path)
+            if name != frame.path and frame.readable:
+                frame = replace(frame, message=f"the same file as {name}")
+        kept.append(frame)
+    return kept
 
 
 def find_files(raw: Raw, *, exclude: str | os.PathLike | None = None) -> list[str]:
@@ -165,7 +181,10 @@ def _walk(top: str, exclude: str | os.PathLike | None) -> Iterator[str]:
         yield top
         return
     outside = None if exclude is None else Path(exclude).resolve()
-    for folder, subfolders, names in os.walk(top, onerror=_raise):
+    closed: list[str] = []
+    for folder, subfolders, names in os.walk(
+        top, onerror=lambda error: closed.append(error.filename)
+    ):
         subfolders[:] = sorted(
             name
             for name in subfolders
@@ -174,10 +193,7 @@ def _walk(top: str, exclude: str | os.PathLike | None) -> Iterator[str]:
         for name in sorted(names):
             if is_fits_name(name) and not name.startswith("."):
                 yield os.path.join(folder, name)
-
-
-def _raise(error: OSError) -> None:
-    raise error
+    yield from closed
 
 
 def _frame(path: str, spec: Spec) -> Frame:
@@ -186,7 +202,7 @@ def _frame(path: str, spec: Spec) -> Frame:
     try:
         found = read_header(path, instrument=spec)
     except (OSError, ValueError) as error:
-        message = str(error).removeprefix(path).lstrip(": ").removeprefix("is ")
+        message = _in_words(path, error)
         try:  # a truncated file still tells what it was to be
             found = read_header(path, instrument=spec, missing_ok=True)
         except (OSError, ValueError):
@@ -194,6 +210,16 @@ def _frame(path: str, spec: Spec) -> Frame:
     camera = find_instrument(spec, found.header)
     frame = _described(path, camera, found.header, found.shape)
     return replace(frame, message=message, readable=False) if message else frame
+
+
+def _in_words(path: str, error: Exception) -> str:
+    """Why a file cannot be read, without its name."""
+    if os.path.isdir(path):
+        return "a directory that cannot be looked into: permission denied"
+    if os.path.islink(path) and not os.path.exists(path):
+        return f"a link to {os.readlink(path)}, which does not exist"
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return said.removeprefix(path).lstrip(": ").removeprefix("is ")
 
 
 def _described(

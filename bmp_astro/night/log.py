@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from ..core.context import current_task
+
 LOG_NAME = "bmp_astro.log"
 
 
@@ -25,7 +27,8 @@ def night_log(path: str | os.PathLike) -> Iterator[logging.Logger]:
     The logger stands alone, so that its details go to the file and nowhere else.
     """
     handler = _LogFile(path, delay=True, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.addFilter(_name_file)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(about)s%(message)s"))
     ours = logging.getLogger("bmp_astro")
     own = logging.Logger("night", logging.INFO)
     own.addHandler(handler)
@@ -36,3 +39,11 @@ def night_log(path: str | os.PathLike) -> Iterator[logging.Logger]:
         ours.removeHandler(handler)
         with suppress(OSError):  # a full disk: what was not written yet cannot be
             handler.close()
+
+
+def _name_file(record: logging.LogRecord) -> bool:
+    """Note in a record which file it is about, unless its message says so."""
+    task = current_task()
+    name = getattr(record, "in_name", "") if task is None else task.in_name
+    record.about = f"{name}: " if name and name not in record.getMessage() else ""
+    return True

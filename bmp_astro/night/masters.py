@@ -66,7 +66,7 @@ def _build_in(
     keywords: Mapping[str, Any],
 ) -> Iterator[Outcome]:
     """Build the masters of one directory."""
-    products, single = {}, {}
+    products, single, lacking = {}, {}, {}
     for product, rows in masters.items():
         names = [str(name) for name in rows["in_name"]]
         wanted = {f"master_{other}": str(rows[f"master_{other}"][0]) for other in _USED}
@@ -78,6 +78,7 @@ def _build_in(
         paths = {key: master_path(master, plan, out) for key, master in wanted.items()}
         single[names[0]] = {"outname": product.removeprefix(folder), **paths}
         products[names[0]] = (product, names)
+        lacking[product] = str(rows["message"][0])
     if not products:
         return
     pipe = MasterPipe(
@@ -92,7 +93,7 @@ def _build_in(
         if outcome.outname is None:
             lost[product] = outcome.message.partition("\n")[0]
         for name, row in zip(names, _rows(outcome, names), strict=True):
-            yield _of_input(name, row, product, outcome, out)
+            yield _of_input(name, row, product, outcome, out, lacking[product])
 
 
 def master_keywords(control: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,9 +126,9 @@ def _rows(outcome: Outcome, names: list[str]) -> list[Mapping[str, Any]]:
 
 
 def _of_input(
-    name: str, row: Mapping[str, Any], product: str, master: Outcome, out: Path
+    name: str, row: Mapping[str, Any], product: str, master: Outcome, out: Path, lacking: str
 ) -> Outcome:
-    """What became of one frame, from what became of its master."""
+    """What became of one frame, from what became of its master and what that had to do without."""
     if row and not row["used"]:
         status = "failed" if row["error"] else "rejected"
         return Outcome(None, {}, in_name=name, status=status, step=product, message=row["reason"])
@@ -138,7 +139,7 @@ def _of_input(
     meta: dict[str, Any] = {"used_in": os.path.join(out, product)}
     if row:
         meta.update(_level(row, master.meta["level_unit"]))
-        meta["alarms"] = "; ".join([*row["alarms"], *_alarms_of(product, master, name)])
+        meta["alarms"] = "; ".join([*row["alarms"], *_alarms_of(product, master, name, lacking)])
     return Outcome(None, meta, in_name=name, status=master.status, message=master.message)
 
 
@@ -148,10 +149,10 @@ def _level(row: Mapping[str, Any], unit: str) -> dict[str, Any]:
     return {} if row["level"] is None else {column: u.Quantity(row["level"], unit)}
 
 
-def _alarms_of(product: str, master: Outcome, name: str) -> list[str]:
+def _alarms_of(product: str, master: Outcome, name: str, lacking: str) -> list[str]:
     """The alarms of a master, said in the row of its first file."""
     first = next(row["path"] for row in json.loads(master.meta["inputs"]) if row["used"])
-    alarms = master.meta["alarms"]
+    alarms = "; ".join(filter(None, [lacking, master.meta["alarms"]]))
     return [f"{product}: {alarms}"] if alarms and name == first else []
 
 

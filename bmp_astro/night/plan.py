@@ -174,7 +174,8 @@ def _plan_master(
             del choices["bias"]
     needs = names_of(choices)
     name = unique(master_name(kind, one), taken)
-    message = choices["dark"].missing if kind == "flat" else ""
+    missing = [choice.missing for choice in choices.values() if choice.missing]
+    message = "; ".join(missing) if kind == "flat" else ""
     why = ". ".join(choice.sentence for choice in choices.values())
     for frame in members:
         entries[frame.path] = Entry(frame.path, kind, name, needs, message, why, one.night)

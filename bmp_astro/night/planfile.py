@@ -19,7 +19,7 @@ def read_plan(plan: str | os.PathLike | Table, frames: Sequence[Frame]) -> Table
     A frame that the plan does not name is left out; a name that is not among the frames, a missing
     column or a master that does not exist is a ValueError.
     """
-    table = plan if isinstance(plan, Table) else Table.read(plan, format="ascii.ecsv")
+    table = plan if isinstance(plan, Table) else _read(plan)
     lacking = [name for name in COLUMNS if name not in table.colnames]
     if lacking:
         raise ValueError(f"the plan has no column {', '.join(lacking)}: see plan_night")
@@ -61,6 +61,15 @@ def master_path(master: str, plan: Table, out: Path) -> str | None:
     if not master:
         return None
     return os.path.join(out, master) if master in plan["product"] else master
+
+
+def _read(path: str | os.PathLike) -> Table:
+    try:
+        return Table.read(path, format="ascii.ecsv")
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is no plan: expected a plan.ecsv of plan_night ({error})"
+        ) from error
 
 
 def _said(value: Any) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 from astropy.table import QTable, Row, Table
 
 from ..ccdmultipipe import CalibrationPipe
-from ..core import Outcome, PipelineInterrupted, Settings
+from ..core import Outcome, PipelineInterrupted
 from ..core.locks import locked
 from ..core.resume import JOURNAL_NAME
 from ..core.table import write_table
-from .checks import PerKind, check_apart, check_kinds, check_usable, with_guesses
+from .checks import PerKind, check_apart, check_kinds, check_run, check_usable, with_guesses
 from .dates import MaxAge
 from .inventory import Frame, Raw, Spec, survey
 from .lights import reduce_lights
@@ -160,7 +160,7 @@ def reduce_night(
     out = Path(outdir)
     camera = pipe.instrument if instrument is None else instrument
     check_kinds(combine=combine, gates=gates)
-    Settings(executor=executor)  # a name that is none is refused before the masters are built
+    check_run(executor, num_processes)
     check_apart(raw, out)
     frames = survey(
         raw,
@@ -210,12 +210,17 @@ def reduce_night(
             for outcome in reduce_lights(plan, out, pipe, lost, keywords):
                 outcomes[outcome.in_name] = outcome
         except PipelineInterrupted as stop:
-            raise PipelineInterrupted(str(stop), night_table(frames, outcomes)) from stop
+            raise _stopped(night_table(frames, outcomes)) from stop
         finally:
             table = night_table(frames, outcomes)
             _write_tables(table, frames, out)
             _write_log(log, outcomes.values(), table)
     return table
+
+
+def _stopped(table: QTable) -> PipelineInterrupted:
+    left = int((table["status"] == "not_run").sum())
+    return PipelineInterrupted(f"the run was stopped before {left} of {len(table)} files", table)
 
 
 def _of_kind(kind: str, given: PerKind | None) -> Mapping[str, Any]:
@@ -252,10 +257,14 @@ def _write_log(log: logging.Logger, outcomes: Iterable[Outcome], table: QTable) 
     for outcome in outcomes:
         level = logging.ERROR if outcome.status == "failed" else logging.INFO
         text = f"{outcome.status}: {outcome.in_name}"
+        if outcome.outname is not None:
+            text += f" -> {outcome.outname}"
         if outcome.message:
             text += (
                 f" ({outcome.step}): {outcome.message}" if outcome.step else f": {outcome.message}"
             )
         log.log(level, "%s", "\n".join(filter(None, [text, outcome.traceback])))
+        if outcome.meta.get("alarms"):
+            log.warning("%s: %s", outcome.in_name, outcome.meta["alarms"])
     for line in summary(table).pformat(max_lines=-1, max_width=-1, align="<"):
         log.info("%s", line)

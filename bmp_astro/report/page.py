@@ -70,8 +70,11 @@ def _write(outdir: Path, text: str) -> Path:
     page = outdir / "report.html"
     unfinished = page.with_suffix(".html.part")
     # A file name may hold bytes that are not UTF-8.
-    unfinished.write_bytes(text.encode("utf-8", "backslashreplace"))
-    os.replace(unfinished, page)
+    try:
+        unfinished.write_bytes(text.encode("utf-8", "backslashreplace"))
+        os.replace(unfinished, page)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return page
 
 

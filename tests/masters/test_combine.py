@@ -281,3 +281,9 @@ def test_truncated_file_is_named(files):
     path.write_bytes(path.read_bytes()[:-30000])
     with pytest.raises(OSError, match=r"raw2\.fits"):
         public(files)
+
+
+def test_a_rule_that_leaves_nothing_is_told_of_the_numbers_that_were_given():
+    frames = [CCDData(np.full((2, 2), float(level)), unit="adu") for level in range(5)]
+    with pytest.raises(ValueError, match="drop 3 low and 3 high values, but there are only 5"):
+        combine(frames, clip="minmax", n_low=3, n_high=3)

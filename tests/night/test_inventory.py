@@ -100,6 +100,7 @@ def test_a_type_that_is_not_known_is_named(tmp_path):
 def test_a_file_without_permission_has_a_row(raw, public_folder):
     """A child process without root's privileges looks at a file that it may not read."""
     path = public_folder / "secret.fits"
+    (public_folder / "closed").mkdir(mode=0o700)
     path.write_bytes((raw / "bias-001.fit").read_bytes())
     path.chmod(0o000)
     code = (
@@ -107,9 +108,28 @@ def test_a_file_without_permission_has_a_row(raw, public_folder):
         "from bmp_astro import inventory\n"
         "inventory(sys.argv[1])  # imports what root alone may read\n"
         "os.setgid(65534); os.setuid(65534)\n"
-        "print(inventory(sys.argv[1])['message'][0])"
+        "print(*inventory(sys.argv[1])['message'], sep='\\n')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, public_folder], capture_output=True, text=True, check=True
     )
-    assert "ermission denied" in done.stdout
+    assert done.stdout.splitlines() == [
+        "Permission denied",
+        "a directory that cannot be looked into: permission denied",
+    ]
+
+
+def test_a_file_with_two_names_counts_once(tmp_path):
+    simulate_night(tmp_path, shape=(16, 24), n_bias=2, n_dark=1, n_flat=1, n_light=1)
+    (tmp_path / "x-link.fit").symlink_to("bias-001.fit")
+    os.link(tmp_path / "bias-002.fit", tmp_path / "x-hard.fit")
+    said = dict(inventory(tmp_path)["in_name", "message"].iterrows())
+    assert said[f"{tmp_path}/bias-001.fit"] == said[f"{tmp_path}/bias-002.fit"] == ""
+    assert said[f"{tmp_path}/x-link.fit"] == f"the same file as {tmp_path}/bias-001.fit"
+    assert said[f"{tmp_path}/x-hard.fit"] == f"the same file as {tmp_path}/bias-002.fit"
+
+
+def test_a_link_to_nothing_says_so(tmp_path):
+    (tmp_path / "gone.fits").symlink_to("nowhere.fits")
+    [message] = inventory(tmp_path)["message"]
+    assert message == "a link to nowhere.fits, which does not exist"

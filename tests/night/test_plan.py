@@ -123,6 +123,12 @@ def test_without_bias_frames_a_dark_is_never_scaled(night, frame):
     assert "there is no master bias" in row["message"]
 
 
+def test_a_flat_without_bias_and_dark_says_so(night):
+    plan = make_plan([f for f in night if f.kind in ("flat", "light")], require=())
+    messages = {row["message"] for row in plan if row["frame_type"] == "flat"}
+    assert messages == {"there is no master bias; there is no master dark"}
+
+
 def test_a_night_may_need_two_masters_of_a_kind(night, frame):
     frames = [
         *night,

@@ -152,6 +152,30 @@ def test_products_beside_the_raw_frames_are_refused(night):
         reduce_night(night.folder, night.folder)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"executor": "proces"}, "executor is 'proces': expected one of"),
+        ({"num_processes": 0}, "num_processes is 0, expected a number above 0"),
+        ({"plan": "bias-001.fit"}, "bias-001.fit is no plan: expected a plan.ecsv"),
+    ],
+)
+def test_what_is_given_wrong_is_refused_before_anything_is_made(night, tmp_path, given, words):
+    given = {
+        name: night.folder / value if name == "plan" else value for name, value in given.items()
+    }
+    with pytest.raises(ValueError, match=words):
+        reduce_night(night.folder, tmp_path / "out", **given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_as_outdir_is_refused(night, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(ValueError, match="a file: give the name of a directory"):
+        reduce_night(night.folder, tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_nothing_to_reduce_leaves_nothing(tmp_path):
     (tmp_path / "raw").mkdir()
     with pytest.raises(ValueError, match="no FITS files"):
