@@ -1,6 +1,6 @@
 """FITS files in and out: sections, mask bits, keywords, instruments, frames."""
 
-from .amplifiers import Amplifier, Corners, Readout, amplifiers_of
+from .amplifiers import Amplifier, Corners, amplifiers_of
 from .bands import OpenFrame, open_frame
 from .cameras import GENERIC, MAXIM, find_instrument
 from .cards import as_header, set_card
@@ -24,6 +24,7 @@ from .kinds import checked_classification
 from .mosaic import WHOLE, color_planes
 from .plausibility import implausible
 from .reader import FrameHeader, data_sums, is_product, read_frame, read_header
+from .readouts import Readout
 from .section import Section, format_section, parse_section, section_shape
 from .source import is_fits_name
 from .toml_text import starting_toml

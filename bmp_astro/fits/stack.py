@@ -7,22 +7,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from astropy.io import fits
 
-from .amplifiers import (
-    Amplifier,
-    Readout,
-    origin_of,
-    placed,
-    remove_sections,
-    resolved,
-    write_readouts,
-)
+from .amplifiers import Amplifier, placed, resolved
 from .cards import set_card
 from .checksum import fold
-from .header import turn_wcs
 from .keywords import Keyword
 from .pixels import Encoding, encoding_of
+from .readouts import Readout, origin_of, remove_sections, write_readouts
 from .section import Section
 from .source import Hdu
+from .wcs import turn_wcs
 
 # What an extension of the usual kind says of its amplifier; a data section may have overscan in it.
 _USUAL = tuple(

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 import astropy.units as u
 from astropy.table import Table
 
-from .amplifiers import Readout, amplifiers_of
+from .amplifiers import amplifiers_of
 from .cameras import find_instrument
 from .common import FACTS
 from .instrument import Instrument
 from .layout import HduSpec
 from .plausibility import implausible
 from .reader import read_header
+from .readouts import Readout
 from .section import format_section
 from .toml_text import starting_toml
 

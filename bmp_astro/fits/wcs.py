@@ -7,6 +7,10 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from .cards import set_card
+from .cardvalues import card_value
+from .section import Section
+
 logger = logging.getLogger(__name__)
 
 _CARDS = re.compile(
@@ -52,6 +56,44 @@ def wcs_of(header: fits.Header, shape: tuple[int, int], where: str | None = None
     if where is not None:
         logger.warning("%s: the WCS is not usable: %s", where, problem)
     return None
+
+
+def turn_wcs(header: fits.Header, raw: Section, target: Section) -> fits.Header:
+    """Let a WCS count in an image into which a section was put, turned or not.
+
+    Parameters
+    ----------
+    header : `~astropy.io.fits.Header`
+        Changed in place; its WCS is linear, and counts in the raw frame.
+    raw, target : tuple of slice
+        ``(y, x)`` of the section in the raw frame and in the image, with steps of 1 or -1.
+
+    Returns
+    -------
+    `~astropy.io.fits.Header`
+        The same header: CRPIXi and their alternates are moved; where an axis runs in the opposite
+        direction, so do CDi_j or PCi_j, or CDELTi where there are none of these.
+
+    Examples
+    --------
+    >>> from astropy.io.fits import Header
+    >>> from bmp_astro.fits.wcs import turn_wcs
+    >>> header = Header({"CRPIX1": 1.0, "CD1_1": 0.1, "CRPIX2": 1.0, "CD2_2": 0.1})
+    >>> section = (slice(0, 50), slice(0, 80))
+    >>> header = turn_wcs(header, section, (slice(0, 50), slice(79, None, -1)))
+    >>> header["CRPIX1"], header["CD1_1"], header["CRPIX2"], header["CD2_2"]
+    (80.0, -0.1, 1.0, 0.1)
+    """
+    for axis, here, there in ((1, raw[1], target[1]), (2, raw[0], target[0])):
+        steps = [-1 if part.step == -1 else 1 for part in (here, there)]
+        sign = steps[0] * steps[1]
+        for name in [name for name in header if re.fullmatch(rf"CRPIX{axis}[A-Z]?", name)]:
+            value = card_value(header, name)
+            if isinstance(value, int | float):  # the first pixel of the one is that of the other
+                set_card(header, name, there.start + 1 + sign * (value - here.start - 1))
+        if sign == -1:
+            _turn_axis(header, axis)
+    return header
 
 
 def same_sky(first: WCS, second: WCS, shape: tuple[int, int]) -> bool:
@@ -130,3 +172,13 @@ def _build(cards: fits.Header, shape: tuple[int, int]) -> tuple[WCS | None, str]
         return None, "it gives no coordinates in the middle of the image"
     wcs.array_shape = shape
     return wcs, ""
+
+
+def _turn_axis(header: fits.Header, axis: int) -> None:
+    """Let a pixel axis run the other way, in the WCS and its alternates."""
+    names = [name for name in header if re.fullmatch(rf"(?:CD|PC)[12]_{axis}[A-Z]?", name)]
+    has_matrix = any(re.fullmatch(r"(?:CD|PC)\d_\d[A-Z]?", name) for name in header)
+    for name in names if has_matrix else [f"CDELT{axis}"]:
+        value = card_value(header, name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            set_card(header, name, -value)

@@ -18,9 +18,9 @@ from ..fits import (
     set_card,
     set_frame_type,
 )
-from ..fits.amplifiers import readouts_in, write_readouts
 from ..fits.cards import as_header
 from ..fits.header import SUM_COMMENT
+from ..fits.readouts import readouts_in, write_readouts
 from ..steps.dark import SAME_EXPOSURE
 from ..steps.provenance import record_read_noise
 from .expected import ReadNoise

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import astropy.units as u
 import numpy as np
 
-from ..fits.amplifiers import ascending, readouts_in
+from ..fits.readouts import ascending, readouts_in
 from ..fits.section import Section
 from ..kernels import Noise
 from .noise import read_noise_from_pairs

@@ -10,7 +10,7 @@ import astropy.units as u
 import numpy as np
 
 from ..fits import Instrument, OpenFrame, Readout, calibrated_already, find_instrument
-from ..fits.amplifiers import ascending, readouts_in
+from ..fits.readouts import ascending, readouts_in
 from ..kernels import Calibrated, calibrate
 from ..steps.amplifiers import raw_readouts
 from ..steps.bias import bias_terms

@@ -8,7 +8,7 @@ import numpy as np
 from astropy.io import fits
 
 from ..fits import Instrument, Readout, amplifiers_of, find_instrument
-from ..fits.amplifiers import (
+from ..fits.readouts import (
     ascending,
     assembled_shape,
     range_of,

@@ -6,7 +6,7 @@ import numpy as np
 from astropy.nddata import CCDData
 
 from ..fits import find_instrument
-from ..fits.amplifiers import write_readouts
+from ..fits.readouts import write_readouts
 from .amplifiers import Assembly, find_crosstalk, raw_readouts
 from .image import remade, run
 from .provenance import record_crosstalk

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.nddata import CCDData
 
 from ..fits import find_instrument, parse_section
-from ..fits.amplifiers import parse_sections
+from ..fits.readouts import parse_sections
 from ..fits.section import Section
 from .amplifiers import amplifier_values
 from .master import Master

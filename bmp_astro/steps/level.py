@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..fits.amplifiers import ascending, range_of
+from ..fits.readouts import ascending, range_of
 from ..fits.section import Section, format_section, section_shape
 
 METHODS = ("polynomial", "mean", "median")

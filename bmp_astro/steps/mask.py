@@ -9,7 +9,7 @@ import numpy as np
 from astropy.nddata import CCDData
 
 from ..fits import MaskBit, flags_of
-from ..fits.amplifiers import write_readouts
+from ..fits.readouts import write_readouts
 from .amplifiers import raw_readouts
 from .facts import find_saturation, required
 from .image import joined_flags, remade

@@ -22,7 +22,7 @@ from ..fits import (
     set_frame_type,
     shift_wcs,
 )
-from ..fits.amplifiers import (
+from ..fits.readouts import (
     Readout,
     ascending,
     assembled_shape,
@@ -31,8 +31,8 @@ from ..fits.amplifiers import (
     remove_sections,
     write_readouts,
 )
-from ..fits.header import turn_wcs
 from ..fits.section import Section
+from ..fits.wcs import turn_wcs
 from .master import Master
 
 _DONE = {"B": "bias", "D": "dark", "F": "flat"}

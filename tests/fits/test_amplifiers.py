@@ -21,8 +21,8 @@ from bmp_astro.fits import (
     starting_toml,
     understand,
 )
-from bmp_astro.fits.amplifiers import cut_readouts, parse_sections, readouts_in, write_readouts
-from bmp_astro.fits.header import turn_wcs
+from bmp_astro.fits.readouts import cut_readouts, parse_sections, readouts_in, write_readouts
+from bmp_astro.fits.wcs import turn_wcs
 
 NX, NY, OVERSCAN = 12, 10, 4
 CORNERS = {
