@@ -145,10 +145,11 @@ static int read_noise(buffers *held, PyObject *noise, combination *c)
 static int rule_is_sound(const combination *c, PyObject *variances, PyObject *noise,
                          PyObject *variance)
 {
-    const int uses_noise = c->clip == NOISE || (c->clip == SIGMA && !c->deviation_is_std);
+    const int uses_noise = c->clip == NOISE || (c->clip == SIGMA && c->deviation != STD);
     return c->n > 0 && c->n <= UINT16_MAX && c->method >= MEAN && c->method <= SUM
-           && c->clip >= NO_CLIP && c->clip <= NOISE && c->n_low >= 0 && c->n_high >= 0
+           && c->clip >= NO_CLIP && c->clip <= PERCENTILE && c->n_low >= 0 && c->n_high >= 0
            && (Py_ssize_t)c->n_low + c->n_high < c->n
+           && c->deviation >= MAD && c->deviation <= WINSORIZED
            && !(uses_noise && noise == Py_None)
            && !(variance != Py_None && variances == Py_None && noise == Py_None);
 }
@@ -159,8 +160,8 @@ static int read_combination(buffers *held, PyObject *args, combination *c, plane
     PyObject *data, *variance, *count, *flags_out;
     if (!PyArg_ParseTuple(args, "OOO(OOOO)(iiiiiiiidddiibp)O(OOOO):combine", &frames, &variances,
                           &flags, &scale, &offset, &k2, &weights, &c->method, &c->clip,
-                          &c->center_is_mean, &c->deviation_is_std, &c->n_low, &c->n_high,
-                          &c->max_iterations, &c->min_keep, &c->sigma_low, &c->sigma_high,
+                          &c->center_is_mean, &c->deviation, &c->n_low, &c->n_high,
+                          &c->max_iterations, &c->min_keep, &c->limit_low, &c->limit_high,
                           &c->quantum, &c->fewest_for_clipping, &c->fewest_for_mad, &c->lost_bit,
                           &c->wide, &noise, &data, &variance, &count, &flags_out))
         return -1;

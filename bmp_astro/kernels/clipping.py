@@ -1,6 +1,6 @@
 """Which values of a stack are kept: the rules of rejection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,14 @@ from bmp_astro.kernels.ordering import median_of_kept
 
 FEWEST_FOR_CLIPPING = 3
 FEWEST_FOR_MAD = 10
+CLIPS = (None, "minmax", "sigma", "noise", "percentile")
+CENTERS = ("median", "mean")
+DEVIATIONS = ("mad", "std", "winsorized")
 _MAD_TO_SIGMA = 1.4826
+# Analytical Methods Committee (1989, Analyst 114, 1693): values beyond so many deviations are drawn
+# in, which makes the deviation of normal ones smaller by that factor.
+_DRAWN_IN, _WINSORIZED_TO_SIGMA = 1.5, 1.134
+_SETTLED, _MOST_WINSORIZATIONS = 5e-4, 20
 
 
 class Clip(NamedTuple):
@@ -21,6 +28,8 @@ class Clip(NamedTuple):
     n_high: int = 0
     sigma_low: float = 3.0
     sigma_high: float = 3.0
+    percentile_low: float = 0.2
+    percentile_high: float = 0.1
     center: str = "median"
     deviation: str = "mad"
     max_iterations: int = 1
@@ -29,20 +38,32 @@ class Clip(NamedTuple):
     @property
     def uses_noise(self) -> bool:
         """Whether the rule compares values with an expected noise."""
-        return self.kind == "noise" or (self.kind == "sigma" and self.deviation == "mad")
+        return self.kind == "noise" or (self.kind == "sigma" and self.deviation != "std")
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """How many deviations a value may be below and above the center."""
+        if self.kind == "percentile":
+            return self.percentile_low, self.percentile_high
+        return self.sigma_low, self.sigma_high
 
     def check(self, n: int) -> None:
         """Raise ValueError unless the rule makes sense for a stack of `n` frames."""
         for name, allowed in (
-            ("kind", (None, "minmax", "sigma", "noise")),
-            ("center", ("median", "mean")),
-            ("deviation", ("mad", "std")),
+            ("kind", CLIPS),
+            ("center", CENTERS),
+            ("deviation", DEVIATIONS),
         ):
             if getattr(self, name) not in allowed:
                 label = "clip" if name == "kind" else name
                 raise ValueError(f"{label}={getattr(self, name)!r}: expected one of {allowed}")
         if min(self.n_low, self.n_high) < 0 or min(self.sigma_low, self.sigma_high) < 0:
             raise ValueError("n_low, n_high, sigma_low and sigma_high cannot be negative")
+        if min(self.percentile_low, self.percentile_high) <= 0:
+            raise ValueError(
+                f"percentile_low={self.percentile_low} and percentile_high={self.percentile_high} "
+                "are fractions of the level: they must be positive"
+            )
         if self.kind == "minmax" and self.n_low + self.n_high >= n:
             raise ValueError(
                 f"clip='minmax' would drop {self.n_low} low and {self.n_high} high values, "
@@ -154,7 +175,7 @@ def _within_limits(values: np.ndarray, keep: np.ndarray, clip: Clip, frames: Fra
     previous = None
     for frame, deviation in enumerate(_deviations(values, keep, count, center, clip, frames)):
         if deviation is not previous:
-            below, above = clip.sigma_low * deviation, clip.sigma_high * deviation
+            below, above = (limit * deviation for limit in clip.limits)
             low = np.where(enough, center - below, -np.inf)
             high = np.where(enough, center + above, np.inf)
             previous = deviation
@@ -172,13 +193,10 @@ def _deviations(
 ) -> list[np.ndarray]:
     """Return the deviation that the limits are multiples of, a plane for each frame."""
     n = len(values)
+    if clip.kind == "percentile":
+        return [np.where(center > 0, center, np.inf).astype(values.dtype)] * n
     if clip.kind == "sigma" and clip.deviation == "std":
-        mean = mean_of_kept(values, keep, count)
-        squares = np.zeros(mean.shape)
-        for plane, kept in zip(values, keep, strict=True):
-            squares += np.where(kept, (plane - mean) ** 2, 0)
-        deviation = np.sqrt(squares / np.maximum(count - 1, 1))
-        return [deviation.astype(values.dtype)] * n
+        return [_standard_deviation(values, keep, count).astype(values.dtype)] * n
     # Rounding alone separates equal values by a few units in the last place.
     rounding = 4 * np.finfo(values.dtype).eps * np.abs(center)
     expected = frames.variances(center)
@@ -187,10 +205,43 @@ def _deviations(
         return planes
     own = rounding
     if n >= FEWEST_FOR_MAD:
-        mad = _MAD_TO_SIGMA * median_of_kept(np.abs(values - center), keep, count)
-        own = np.where(count >= FEWEST_FOR_MAD, np.maximum(mad, rounding), rounding)
+        if clip.deviation == "mad":
+            scatter = _MAD_TO_SIGMA * median_of_kept(np.abs(values - center), keep, count)
+        else:
+            scatter = _winsorized_deviation(values, keep, count, center).astype(values.dtype)
+        own = np.where(count >= FEWEST_FOR_MAD, np.maximum(scatter, rounding), rounding)
     own = np.maximum(own, 0.5 * frames.quantum)
     return _each(expected, lambda variance: np.maximum(np.sqrt(variance), own))
+
+
+def _standard_deviation(
+    values: Iterable[np.ndarray], keep: np.ndarray, count: np.ndarray
+) -> np.ndarray:
+    """Return the standard deviation (n - 1) of each pixel's kept values, in float64."""
+    mean = mean_of_kept(values, keep, count)
+    squares = np.zeros(mean.shape)
+    for plane, kept in zip(values, keep, strict=True):
+        squares += np.where(kept, (plane - mean) ** 2, 0)
+    return np.sqrt(squares / np.maximum(count - 1, 1))
+
+
+def _winsorized_deviation(
+    values: np.ndarray, keep: np.ndarray, count: np.ndarray, center: np.ndarray
+) -> np.ndarray:
+    """Return the standard deviation with far values drawn in, again and again until it settles."""
+    middle = center.astype(float)
+    deviation = _standard_deviation(values, keep, count)
+    moving = np.ones(deviation.shape, bool)
+    for _ in range(_MOST_WINSORIZATIONS):
+        low, high = middle - _DRAWN_IN * deviation, middle + _DRAWN_IN * deviation
+        drawn_in = [np.minimum(np.maximum(plane, low), high) for plane in values]
+        settled = _WINSORIZED_TO_SIGMA * _standard_deviation(drawn_in, keep, count)
+        change = np.abs(settled - deviation)
+        moving &= change > _SETTLED * deviation
+        deviation = np.where(moving, settled, deviation)
+        if not moving.any():
+            break
+    return deviation
 
 
 def _each(
@@ -202,7 +253,7 @@ def _each(
     return [function(plane) for plane in planes]
 
 
-def mean_of_kept(values: np.ndarray, keep: np.ndarray, count: np.ndarray) -> np.ndarray:
+def mean_of_kept(values: Iterable[np.ndarray], keep: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Return the mean of each pixel's kept values, 0 where none is kept, in float64.
 
     They are added up in the order of the frames, which a reduction does not promise.

@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum { LANES = 512, FEWEST_LANES = 64, TILE_BYTES = 24576, LARGEST_NETWORK = 64 };
+enum { MOST_WINSORIZATIONS = 20 };
 
 /* Batcher's merge exchange (Knuth, The Art of Computer Programming, volume 3, algorithm 5.2.2M),
  * of which only the comparators are kept that two ranks need. */

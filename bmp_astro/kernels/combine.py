@@ -6,13 +6,19 @@ from typing import NamedTuple
 import numpy as np
 
 from bmp_astro.kernels import combine_numpy
-from bmp_astro.kernels.clipping import FEWEST_FOR_CLIPPING, FEWEST_FOR_MAD, Clip, Frames
+from bmp_astro.kernels.clipping import (
+    CLIPS,
+    DEVIATIONS,
+    FEWEST_FOR_CLIPPING,
+    FEWEST_FOR_MAD,
+    Clip,
+    Frames,
+)
 from bmp_astro.kernels.combine_numpy import Output, Plan, Planes
 from bmp_astro.kernels.compiled import module, real_numbers
 from bmp_astro.kernels.noise import Noise, pooled_noise
 
 METHODS = ("mean", "median", "sum")
-CLIPS = (None, "minmax", "sigma", "noise")
 MOST_FRAMES = 65535
 
 
@@ -46,6 +52,8 @@ def combine(
     n_high: int = 0,
     sigma_low: float = 3.0,
     sigma_high: float = 3.0,
+    percentile_low: float = 0.2,
+    percentile_high: float = 0.1,
     center: str = "median",
     deviation: str = "mad",
     max_iterations: int = 1,
@@ -74,24 +82,30 @@ def combine(
         whole, if `noise` is given.
     method : {"mean", "median", "sum"}
         What is made of the values that are kept; "sum" adds them up, however few they are.
-    clip : {None, "minmax", "sigma", "noise"}
+    clip : {None, "minmax", "sigma", "noise", "percentile"}
         "minmax" drops the `n_low` lowest and `n_high` highest values (proportionally fewer where
         some do not count, as in IRAF).  "sigma" drops those beyond the limits in units of the
-        scatter found in each pixel, "noise" in units of the expected `noise`.
+        scatter found in each pixel, "noise" in units of the expected `noise`, "percentile" in
+        fractions of the center.
     n_low, n_high : int
         For "minmax".
     sigma_low, sigma_high : float
         A value is dropped when it lies strictly farther than this many deviations below or above
         the center.
+    percentile_low, percentile_high : float
+        For "percentile": a value is dropped when it lies strictly farther below or above the
+        center than this fraction of it.  Nothing is dropped where the center is not positive.
     center : {"median", "mean"}
         What deviations are measured from.
-    deviation : {"mad", "std"}
+    deviation : {"mad", "winsorized", "std"}
         For "sigma": 1.4826 times the median absolute deviation, but never less than the expected
         noise at that level nor than half a `quantum`, and from at least ten values (with fewer
-        the expected noise serves alone); or the standard deviation (n - 1).  With fewer than
-        three values nothing is dropped.
+        the expected noise serves alone); "winsorized", with the same guards, 1.134 times the
+        standard deviation of the values after those beyond 1.5 such deviations are drawn in to
+        there, repeated until it settles; or the plain standard deviation (n - 1).  With fewer
+        than three values nothing is dropped.
     max_iterations : int
-        Passes of "sigma" and "noise"; they end sooner when nothing more is dropped.
+        Passes of "sigma", "noise" and "percentile"; they end sooner when nothing more is dropped.
     min_keep : int
         A pixel with fewer values left becomes the median of all that count, and is flagged.
     scale, offset, weights : sequence of float, optional
@@ -125,6 +139,9 @@ def combine(
 
     Notes
     -----
+    "percentile" and "winsorized" are meant as in PixInsight and Siril; the factors 1.5 and 1.134
+    are those of the Analytical Methods Committee (1989, Analyst 114, 1693).
+
     The module `bmp_astro.kernels.combine_numpy` states the order and the precision of all
     operations, to which the result is reproducible bit by bit, whether compiled or not.
 
@@ -142,7 +159,17 @@ def combine(
     masks = _masks(flags, frames)
     _check(method, weights)
     rule = Clip(
-        clip, n_low, n_high, sigma_low, sigma_high, center, deviation, max_iterations, min_keep
+        clip,
+        n_low,
+        n_high,
+        sigma_low,
+        sigma_high,
+        percentile_low,
+        percentile_high,
+        center,
+        deviation,
+        max_iterations,
+        min_keep,
     )
     rule.check(n)
     if clip == "noise" and noise is None:
@@ -249,13 +276,12 @@ def _combine_compiled(
         METHODS.index(plan.method),
         CLIPS.index(rule.kind),
         rule.center == "mean",
-        rule.deviation == "std",
+        DEVIATIONS.index(rule.deviation),
         rule.n_low,
         rule.n_high,
         rule.max_iterations,
         rule.min_keep,
-        rule.sigma_low,
-        rule.sigma_high,
+        *rule.limits,
         plan.frames.quantum,
         FEWEST_FOR_CLIPPING,
         FEWEST_FOR_MAD,

@@ -11,7 +11,11 @@ rounded to the precision that is said::
                                  half a quantum: the largest
     or standard deviation        float64 about the mean: sqrt(sum of squares / (number - 1)),
                                  then single
-    limits                       single: center -+ sigma max(sqrt(variance), own deviation)
+    winsorized, for the MAD      float64: s = the standard deviation; then again and again, until
+                                 it changes by less than 1/2000 or 20 times, 1.134 times that of
+                                 max(v, center - 1.5 s), at most center + 1.5 s
+    limits                       single: center -+ sigma max(sqrt(variance), own deviation), or
+                                 center -+ fraction center
     result                       mean, sum, sum of w v / sum of w: float64, then float32
     its variance                 float64: noise variance (float32, at the float32 result) / number,
                                  or sum of w^2 (variance scale scale) / (sum of w)^2;

@@ -111,7 +111,7 @@ PART void OF(mean)(const OF(tile) *t, double *restrict mean)
 }
 
 PART void OF(standard_deviation)(const OF(tile) *t, const double *restrict mean,
-                                   REAL *restrict out)
+                                   double *restrict out)
 {
     double squares[LANES] = {0};
     for (size_t f = 0; f < t->n; f++) {
@@ -122,7 +122,78 @@ PART void OF(standard_deviation)(const OF(tile) *t, const double *restrict mean,
         }
     }
     for (size_t i = 0; i < t->lanes; i++)
-        out[i] = (REAL)sqrt(squares[i] / (t->n_kept[i] > 2 ? t->n_kept[i] - 1 : 1));
+        out[i] = sqrt(squares[i] / (t->n_kept[i] > 2 ? t->n_kept[i] - 1 : 1));
+}
+
+/* A value that is no farther from the center than it may be. */
+INLINE double OF(drawn_in)(REAL value, double low, double high)
+{
+    const double above = value < low ? low : value;
+    return above > high ? high : above;
+}
+
+/* The standard deviation of what is kept and lies between low and high, or is drawn in to them. */
+PART void OF(deviation_between)(const OF(tile) *t, const double *restrict low,
+                                  const double *restrict high, double *restrict out)
+{
+    double mean[LANES] = {0}, squares[LANES] = {0};
+    for (size_t f = 0; f < t->n; f++) {
+        const REAL *restrict v = t->kept + f * t->room;
+        for (size_t i = 0; i < t->lanes; i++)
+            mean[i] += v[i] == v[i] ? OF(drawn_in)(v[i], low[i], high[i]) : 0;
+    }
+    for (size_t i = 0; i < t->lanes; i++)
+        mean[i] /= t->n_kept[i] > 1 ? t->n_kept[i] : 1;
+    for (size_t f = 0; f < t->n; f++) {
+        const REAL *restrict v = t->kept + f * t->room;
+        for (size_t i = 0; i < t->lanes; i++) {
+            const double d = OF(drawn_in)(v[i], low[i], high[i]) - mean[i];
+            squares[i] += v[i] == v[i] ? d * d : 0;
+        }
+    }
+    for (size_t i = 0; i < t->lanes; i++)
+        out[i] = sqrt(squares[i] / (t->n_kept[i] > 2 ? t->n_kept[i] - 1 : 1));
+}
+
+/* The standard deviation with far values drawn in, again and again until it settles. */
+PART void OF(winsorized_deviation)(OF(tile) *t, REAL *restrict out)
+{
+    double deviation[LANES], settled[LANES], low[LANES], high[LANES];
+    int32_t moving[LANES], any = 1;
+    OF(mean)(t, t->sum);
+    OF(standard_deviation)(t, t->sum, deviation);
+    for (size_t i = 0; i < t->lanes; i++)
+        moving[i] = 1;
+    for (int pass = 0; pass < MOST_WINSORIZATIONS && any; pass++) {
+        for (size_t i = 0; i < t->lanes; i++) {
+            low[i] = (double)t->center[i] - 1.5 * deviation[i];
+            high[i] = (double)t->center[i] + 1.5 * deviation[i];
+        }
+        OF(deviation_between)(t, low, high, settled);
+        any = 0;
+        for (size_t i = 0; i < t->lanes; i++) {
+            const double value = 1.134 * settled[i];
+            moving[i] &= fabs(value - deviation[i]) > 5e-4 * deviation[i];
+            deviation[i] = moving[i] ? value : deviation[i];
+            any |= moving[i];
+        }
+    }
+    for (size_t i = 0; i < t->lanes; i++)
+        out[i] = (REAL)deviation[i];
+}
+
+/* The median distance from the center, in units in which it is the deviation of normal values. */
+PART void OF(median_deviation)(OF(tile) *t, REAL *restrict out)
+{
+    for (size_t f = 0; f < t->n; f++) {
+        const REAL *restrict v = t->kept + f * t->room;
+        REAL *restrict to = t->distance + f * t->room;
+        for (size_t i = 0; i < t->lanes; i++)
+            to[i] = FABS(v[i] - t->center[i]);
+    }
+    OF(median)(t, t->distance, t->n_kept, out);
+    for (size_t i = 0; i < t->lanes; i++)
+        out[i] = (REAL)1.4826 * out[i];
 }
 
 /* What the deviation is not less than: the scatter of each pixel's own values, rounding. */
@@ -135,19 +206,14 @@ PART void OF(own_deviation)(const combination *c, OF(tile) *t)
     if (c->clip == NOISE)
         return;
     if (c->n >= c->fewest_for_mad) {
-        REAL mad[LANES];
-        for (size_t f = 0; f < t->n; f++) {
-            const REAL *restrict v = t->kept + f * t->room;
-            REAL *restrict to = t->distance + f * t->room;
-            for (size_t i = 0; i < t->lanes; i++)
-                to[i] = FABS(v[i] - t->center[i]);
-        }
-        OF(median)(t, t->distance, t->n_kept, mad);
-        for (size_t i = 0; i < t->lanes; i++) {
-            const REAL sigma = (REAL)1.4826 * mad[i];
+        REAL sigma[LANES];
+        if (c->deviation == MAD)
+            OF(median_deviation)(t, sigma);
+        else
+            OF(winsorized_deviation)(t, sigma);
+        for (size_t i = 0; i < t->lanes; i++)
             if (t->n_kept[i] >= c->fewest_for_mad)
-                own[i] = MAXIMUM(sigma, own[i]);
-        }
+                own[i] = MAXIMUM(sigma[i], own[i]);
     }
     for (size_t i = 0; i < t->lanes; i++)
         own[i] = MAXIMUM(own[i], quantum);
@@ -155,7 +221,7 @@ PART void OF(own_deviation)(const combination *c, OF(tile) *t)
 
 PART void OF(set_limits)(const combination *c, OF(tile) *t, const REAL *restrict deviation)
 {
-    const REAL below = (REAL)c->sigma_low, above = (REAL)c->sigma_high;
+    const REAL below = (REAL)c->limit_low, above = (REAL)c->limit_high;
     for (size_t i = 0; i < t->lanes; i++) {
         const int enough = t->n_kept[i] >= c->fewest_for_clipping;
         t->low[i] = enough ? t->center[i] - below * deviation[i] : -(REAL)INFINITY;
@@ -167,7 +233,8 @@ PART void OF(set_limits)(const combination *c, OF(tile) *t, const REAL *restrict
 PART int OF(clip_once)(const combination *c, OF(tile) *t)
 {
     int32_t dropped[LANES] = {0}, any = 0;
-    const int by_std = c->clip == SIGMA && c->deviation_is_std;
+    const int by_std = c->clip == SIGMA && c->deviation == STD;
+    const int own_only = by_std || c->clip == PERCENTILE;
     if (c->center_is_mean || by_std)
         OF(mean)(t, t->sum);
     if (c->center_is_mean)
@@ -176,13 +243,19 @@ PART int OF(clip_once)(const combination *c, OF(tile) *t)
     else
         OF(median)(t, t->kept, t->n_kept, t->center);
     if (by_std) {
-        OF(standard_deviation)(t, t->sum, t->own);
-        OF(set_limits)(c, t, t->own);
+        OF(standard_deviation)(t, t->sum, t->wide);
+        for (size_t i = 0; i < t->lanes; i++)
+            t->own[i] = (REAL)t->wide[i];
+    } else if (own_only) {
+        for (size_t i = 0; i < t->lanes; i++)
+            t->own[i] = t->center[i] > 0 ? t->center[i] : (REAL)INFINITY;
     } else {
         OF(own_deviation)(c, t);
     }
+    if (own_only)
+        OF(set_limits)(c, t, t->own);
     for (size_t f = 0; f < t->n; f++) {
-        if (!by_std && (f == 0 || !c->alike)) {
+        if (!own_only && (f == 0 || !c->alike)) {
             REAL *restrict noise = t->noise;
             OF(expect)(c, f, c->fraction, t->lanes, t->center, noise);
             for (size_t i = 0; i < t->lanes; i++) {

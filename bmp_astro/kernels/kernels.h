@@ -85,7 +85,8 @@ void calibrate_frame(const calibration *c);
 
 /* combine.c */
 enum { MEAN, MEDIAN, SUM };
-enum { NO_CLIP, MINMAX, SIGMA, NOISE };
+enum { NO_CLIP, MINMAX, SIGMA, NOISE, PERCENTILE };
+enum { MAD, STD, WINSORIZED };
 
 typedef struct {
     ptrdiff_t n, ny, nx;
@@ -94,9 +95,9 @@ typedef struct {
     const double *scale, *offset, *k2;            /* n, n, n + 1 */
     const double *weights;                        /* n; NULL: all alike */
     int wide;                                     /* the values need double */
-    int method, clip, center_is_mean, deviation_is_std;
+    int method, clip, center_is_mean, deviation;
     int32_t n_low, n_high, max_iterations, min_keep;
-    double sigma_low, sigma_high, quantum;
+    double limit_low, limit_high, quantum;        /* in deviations; of what can be told apart */
     int32_t fewest_for_clipping, fewest_for_mad;
     uint8_t lost_bit;
     const double *floor;                          /* n; NULL: the noise is a table or not known */

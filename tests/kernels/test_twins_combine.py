@@ -81,11 +81,13 @@ def stacks(draw, most=40):
     method = draw(st.sampled_from(["mean", "median", "sum"]))
     rule = {
         "method": method,
-        "clip": draw(st.sampled_from([None, "minmax", "sigma", "noise"])),
+        "clip": draw(st.sampled_from([None, "minmax", "sigma", "noise", "percentile"])),
         "sigma_low": draw(st.sampled_from([0.0, 1.5, 3.0])),
         "sigma_high": draw(st.sampled_from([np.float64(1.5), 3])),
+        "percentile_low": draw(st.sampled_from([0.001, 0.2])),
+        "percentile_high": draw(st.sampled_from([0.01, 1.5])),
         "center": draw(st.sampled_from(["median", "mean"])),
-        "deviation": draw(st.sampled_from(["mad", "std"])),
+        "deviation": draw(st.sampled_from(["mad", "std", "winsorized"])),
         "max_iterations": draw(st.sampled_from([1, 3])),
         "min_keep": draw(st.sampled_from([1, 3])),
         "quantum": draw(st.sampled_from([0.0, 1.0])),
