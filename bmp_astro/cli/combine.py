@@ -6,6 +6,9 @@ from typing import Any
 
 from .options import DONE, add_command, size
 
+_CLIPS = ("minmax", "sigma", "noise", "percentile")
+_DEVIATIONS = ("mad", "winsorized", "std")
+
 
 def add_combine(commands: Any) -> None:
     """Frames in, one frame out."""
@@ -14,11 +17,22 @@ def add_combine(commands: Any) -> None:
     add("frames", metavar="FILE", nargs="+")
     add("-o", "--output", metavar="MASTER", required=True, help="the file to write")
     add("--method", default="mean", choices=("mean", "median", "sum"), help="(%(default)s)")
-    add("--clip", choices=("minmax", "sigma", "noise"), help="reject values (default: none)")
+    add("--clip", choices=_CLIPS, help="reject values (default: none)")
     add("--n-low", type=int, default=0, help="minmax: lowest values to drop (%(default)s)")
     add("--n-high", type=int, default=0, help="minmax: highest values to drop (%(default)s)")
     add("--sigma-low", type=float, default=3.0, metavar="S", help="(%(default)s)")
     add("--sigma-high", type=float, default=3.0, metavar="S", help="(%(default)s)")
+    add(
+        "--percentile-low", type=float, default=0.2, metavar="F", help="of the center (%(default)s)"
+    )
+    add(
+        "--percentile-high",
+        type=float,
+        default=0.1,
+        metavar="F",
+        help="of the center (%(default)s)",
+    )
+    add("--deviation", default="mad", choices=_DEVIATIONS, help="sigma: scatter (%(default)s)")
     add("--gain", type=float, metavar="G", help="electron/adu")
     add("--read-noise", type=float, metavar="R", help="electron")
     add("--scale", choices=("median", "mean"), help="bring the frames to one level first")
@@ -34,7 +48,8 @@ def _combine(options: argparse.Namespace) -> int:
 
     gain = None if options.gain is None else options.gain * u.electron / u.adu
     noise = None if options.read_noise is None else options.read_noise * u.electron
-    names = ("method", "clip", "n_low", "n_high", "sigma_low", "sigma_high", "scale", "mem_limit")
+    names = ("method", "clip", "n_low", "n_high", "sigma_low", "sigma_high", "percentile_low")
+    names += ("percentile_high", "deviation", "scale", "mem_limit")
     keywords = {name: getattr(options, name) for name in names}
     _check_output(options)
     master = combine(options.frames, gain=gain, read_noise=noise, **keywords)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from bmp_astro.kernels import calibrate_numpy
 from bmp_astro.kernels.calibrate_numpy import Planes, Rules, Terms
 from bmp_astro.kernels.compiled import module, real_numbers
+from bmp_astro.kernels.outputs import outputs
 
 _calibrate = calibrate_numpy.calibrate if module is None else module.calibrate
 _EXACT_SINGLE = 2**23
@@ -195,14 +196,13 @@ def calibrate(
         *bits_to_set,
         bits is not None,
     )
-    result = _outputs(
-        out,
-        raw.shape,
-        with_variance=variance is not None or read_noise is not None,
-        with_flags=flags is not None or bits is not None,
-    )
-    if out is not None:
-        _check_apart(result, [raw, *terms])
+    with_variance = variance is not None or read_noise is not None
+    wanted = {
+        "data": np.float32,
+        "variance": np.float32 if with_variance else None,
+        "flags": np.uint8 if flags is not None or bits is not None else None,
+    }
+    result = Calibrated(*outputs(out, wanted, raw.shape, [raw, *terms]))
     _calibrate(raw, terms, rules, Planes(*result))
     return result
 
@@ -254,32 +254,3 @@ def _flags(flags: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | Non
     if np.shape(flags) != shape:
         raise ValueError(f"flags have shape {np.shape(flags)} but the frame has {shape} (ny, nx)")
     return np.asarray(flags, dtype=np.uint8)
-
-
-def _outputs(
-    out: Calibrated | None, shape: tuple[int, ...], *, with_variance: bool, with_flags: bool
-) -> Calibrated:
-    """Return the arrays to fill: new ones, or those that are given."""
-    wanted = {
-        "data": np.float32,
-        "variance": np.float32 if with_variance else None,
-        "flags": np.uint8 if with_flags else None,
-    }
-    if out is None:
-        return Calibrated(*(None if d is None else np.empty(shape, d) for d in wanted.values()))
-    for array, (name, dtype) in zip(out, wanted.items(), strict=True):
-        have = None if array is None else (array.shape, array.dtype)
-        want = None if dtype is None else (shape, np.dtype(dtype))
-        if have != want:
-            raise ValueError(f"out.{name} is {have}: expected {want}")
-    return out
-
-
-def _check_apart(out: Calibrated, inputs: Sequence[np.ndarray | None]) -> None:
-    """Raise ValueError where an output shares memory with an input or another output."""
-    outputs = [plane for plane in out if plane is not None]
-    others = [plane for plane in inputs if plane is not None]
-    for plane in outputs:
-        if any(np.may_share_memory(plane, other) for other in others):
-            raise ValueError("out shares memory with an input or with another output")
-        others.append(plane)

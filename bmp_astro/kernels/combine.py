@@ -17,6 +17,7 @@ from bmp_astro.kernels.clipping import (
 from bmp_astro.kernels.combine_numpy import Output, Plan, Planes
 from bmp_astro.kernels.compiled import module, real_numbers
 from bmp_astro.kernels.noise import Noise, pooled_noise
+from bmp_astro.kernels.outputs import outputs
 
 METHODS = ("mean", "median", "sum")
 MOST_FRAMES = 65535
@@ -67,6 +68,7 @@ def combine(
     quantum: float = 0.0,
     k: np.ndarray | None = None,
     lost_bit: int = 32,
+    out: Combined | None = None,
 ) -> Combined:
     """Combine frames along the first axis of a stack, with rejection.
 
@@ -124,6 +126,10 @@ def combine(
         shape ``(n + 1,)``.  1 when it is not given.
     lost_bit : int
         The flag of a pixel that has no value left.
+    out : `Combined`, optional
+        Arrays to fill, of the shape and dtypes that are returned, in whose rows neighbors are
+        contiguous: rows of larger arrays, for instance.  They share no memory with an input, nor
+        with one another.  Its variance is None where none is wanted.
 
     Returns
     -------
@@ -192,16 +198,17 @@ def combine(
         lost_bit,
         not all(np.can_cast(frame.dtype, np.float32) for frame in frames),
     )
-    shape = frames[0].shape
     known = variances is not None or noise is not None
-    out = Combined(
-        np.empty(shape, np.float32),
-        np.empty(shape, np.float32) if known else None,
-        np.empty(shape, np.uint16),
-        np.empty(shape, np.uint8),
-    )
-    _combine(frames, variances, masks, plan, Output(*out))
-    return out
+    wanted = {
+        "data": np.float32,
+        "variance": np.float32 if known and (out is None or out.variance is not None) else None,
+        "count": np.uint16,
+        "flags": np.uint8,
+    }
+    inputs = [plane for planes in (frames, variances, masks) if planes for plane in planes]
+    result = Combined(*outputs(out, wanted, frames[0].shape, inputs))
+    _combine(frames, variances, masks, plan, Output(*result))
+    return result
 
 
 def _frames(stack: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -32,6 +32,8 @@ def combine(
     n_high: int = 0,
     sigma_low: float = 3.0,
     sigma_high: float = 3.0,
+    percentile_low: float = 0.2,
+    percentile_high: float = 0.1,
     center: str = "median",
     deviation: str = "mad",
     max_iterations: int = 1,
@@ -58,21 +60,27 @@ def combine(
         Frames of one shape and unit, on disk and in memory as you like.
     method : {"mean", "median", "sum"}
         "sum" adds up the values that are kept, however few they are.
-    clip : {None, "minmax", "sigma", "noise"}
+    clip : {None, "minmax", "sigma", "noise", "percentile"}
         "minmax" drops `n_low` and `n_high` values in each pixel (proportionally fewer where some
         do not count).  "sigma" drops those beyond the limits in units of the scatter of each
         pixel; "noise" in units of the noise expected from `gain`, `read_noise` and
-        `fractional_noise`.  With fewer than three values neither drops any.
+        `fractional_noise`; "percentile" in fractions of the center.  With fewer than three values
+        none of these three drops any.
     n_low, n_high : int
         For "minmax".
     sigma_low, sigma_high : float
         A value is dropped when it lies strictly farther than that below or above the center.
+    percentile_low, percentile_high : float
+        For "percentile": the fraction of the center that a value may lie below and above it.
+        Nothing is dropped where the center is not positive.
     center : {"median", "mean"}
         What deviations are measured from.
-    deviation : {"mad", "std"}
+    deviation : {"mad", "winsorized", "std"}
         For "sigma": 1.4826 times the median absolute deviation, but not less than the noise of
         pixels at that level nor than half the step between values, and with fewer than ten values
-        that noise alone; or the standard deviation.
+        that noise alone; "winsorized", with the same guards, 1.134 times the standard deviation
+        after values beyond 1.5 of them are drawn in to there, repeated until it settles; or the
+        plain standard deviation.
     max_iterations : int
         Passes of rejection, fewer when nothing more is dropped.
     min_keep : int
@@ -138,6 +146,8 @@ def combine(
         n_high=n_high,
         sigma_low=sigma_low,
         sigma_high=sigma_high,
+        percentile_low=percentile_low,
+        percentile_high=percentile_high,
         center=center,
         deviation=deviation,
         max_iterations=max_iterations,

@@ -1,6 +1,7 @@
 """Noise measured on frames, and how much larger than the least a standard error is."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -125,6 +126,8 @@ def standard_error_factor(
     >>> round(float(standard_error_factor(Recipe(method="median"), 10)[10]), 2)
     1.18
     """
+    if recipe.clip == "percentile":  # what it costs depends on the level, and should be nothing
+        recipe = replace(recipe, clip=None)
     if recipe.method != "median" and recipe.clip is None:
         return np.ones(n + 1)
     rule = recipe.rule()

@@ -19,6 +19,8 @@ class Recipe:
     n_high: int = 0
     sigma_low: float = 3.0
     sigma_high: float = 3.0
+    percentile_low: float = 0.2
+    percentile_high: float = 0.1
     center: str = "median"
     deviation: str = "mad"
     max_iterations: int = 1
@@ -48,6 +50,9 @@ class Recipe:
             None: "no clipping",
             "minmax": f"minmax {self.n_low} low {self.n_high} high",
             "sigma": f"clip {self._limits()} {self.deviation} about the {self.center}",
+            "percentile": (
+                f"clip -{self.percentile_low:g} +{self.percentile_high:g} of the {self.center}"
+            ),
             "noise": f"clip {self._limits()} sigma of noise about the {self.center}",
         }
         return f"{self.method}, {rules[self.clip]}"

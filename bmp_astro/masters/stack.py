@@ -133,12 +133,17 @@ def combine_sources(
                 None if each is None else [plane[here] for plane in each]
                 for each in (stack, variance, flags)
             ]
-            combined = combine_stack(
-                planes[0], variance=planes[1], flags=planes[2], noise=part_noise, **settings
+            out = Combined(
+                *(None if whole is None else whole[rows_here, columns] for whole in result)
             )
-            for whole, part in zip(result, combined, strict=True):
-                if whole is not None:
-                    whole[rows_here, columns] = part
+            combine_stack(
+                planes[0],
+                variance=planes[1],
+                flags=planes[2],
+                noise=part_noise,
+                out=out,
+                **settings,
+            )
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(one_band, range(0, ny, rows)))

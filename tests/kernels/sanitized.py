@@ -68,6 +68,8 @@ def combine_everything(rng):
         {"clip": "minmax", "n_high": 2},
         {"clip": "sigma", "max_iterations": 3},
         {"clip": "sigma", "deviation": "std", "center": "mean"},
+        {"clip": "sigma", "deviation": "winsorized", "max_iterations": 2},
+        {"clip": "percentile", "percentile_low": 0.01},
         {"clip": "noise", "min_keep": 4},
         {},
     )

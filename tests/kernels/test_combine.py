@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bmp_astro.kernels import Noise, combine, pooled_noise
+from bmp_astro.kernels import Combined, Noise, combine, pooled_noise
 from bmp_astro.kernels.ordering import comparators, sort_planes
+
+STACK = np.ones((3, 2, 3), np.float32)
 
 
 def gaussian(n, ny=200, nx=250, level=1000.0, sigma=10.0, seed=3):
@@ -105,6 +107,109 @@ def test_minmax_drops_fewer_where_values_are_missing():
     assert combined.data.tolist() == [[2.5, 1.0, 1.0]]
 
 
+def test_minmax_follows_irafs_rule():
+    """The numbers are a fraction of the frames, applied to the values present, rounded down."""
+    n, n_low, n_high = 11, 2, 3
+    stack = gaussian(n, 12, 15)
+    stack[np.random.default_rng(4).random(stack.shape) < 0.3] = np.nan
+    combined = combine(stack, clip="minmax", n_low=n_low, n_high=n_high)
+    for y, x in np.ndindex(stack.shape[1:]):
+        values = sorted(value for value in stack[:, y, x] if np.isfinite(value))
+        low, high = (int(len(values) * number / n + 0.001) for number in (n_low, n_high))
+        kept = values[low : len(values) - high]
+        assert combined.count[y, x] == len(kept)
+        assert combined.data[y, x] == pytest.approx(np.mean(kept), rel=1e-6)
+
+
+def iraf_ccdclip(values, scale, gain, read_noise, fraction, limit):
+    """What the help of IRAF's imcombine says of ccdclip with mclip, for the values of a pixel."""
+    kept = list(zip(values, scale, strict=True))
+    while len(kept) >= 3:
+        middle = np.median([value for value, _ in kept])
+        inside = []
+        for value, factor in kept:
+            level = max(middle / factor, 0)
+            sigma = factor * np.sqrt(
+                (read_noise / gain) ** 2 + level / gain + (fraction * level) ** 2
+            )
+            if abs(value - middle) <= limit * sigma:
+                inside.append((value, factor))
+        if len(inside) == len(kept):
+            break
+        kept = inside
+    return [value for value, _ in kept]
+
+
+@pytest.mark.parametrize(("n", "fraction"), [(3, 0.0), (8, 0.0), (9, 0.02)])
+def test_noise_clip_follows_irafs_ccdclip(n, fraction):
+    gain, read_noise, limit = 1.6, 7.0, 2.0
+    rng = np.random.default_rng(n)
+    scale = rng.uniform(0.7, 1.4, n)
+    raw = (600 + rng.normal(0, 25, (n, 12, 15))) / scale[:, None, None]
+    raw[rng.random(raw.shape) < 0.05] += 400
+    combined = combine(
+        raw,
+        clip="noise",
+        scale=scale,
+        sigma_low=limit,
+        sigma_high=limit,
+        max_iterations=n,
+        noise=Noise((read_noise / gain) ** 2, 1 / gain, fraction),
+    )
+    scaled = raw * scale[:, None, None]
+    compared = 0
+    for y, x in np.ndindex(raw.shape[1:]):
+        kept = iraf_ccdclip(scaled[:, y, x], scale, gain, read_noise, fraction, limit)
+        if kept:  # else IRAF keeps the one nearest to the median
+            compared += len(kept) < n
+            assert combined.count[y, x] == len(kept)
+            assert combined.data[y, x] == pytest.approx(np.mean(kept), rel=1e-6)
+    assert compared > 30
+
+
+def test_percentile_clip_is_a_fraction_of_the_center():
+    stack = np.array([70.0, 81, 79, 100, 100, 109, 111]).reshape(7, 1, 1) * [[[1.0, 0.01, -1.0]]]
+    combined = combine(stack, clip="percentile")
+    assert combined.count.tolist() == [[4, 4, 7]]  # a negative level has no such fractions
+    assert combined.data[0] == pytest.approx([97.5, 0.975, -stack[:, 0, 0].mean()])
+
+
+def winsorized_deviation(values):
+    """The deviation of a list of numbers, far ones drawn in."""
+    middle, sigma = np.median(values), np.std(values, ddof=1)
+    for _ in range(20):
+        drawn_in = np.clip(values, middle - 1.5 * sigma, middle + 1.5 * sigma)
+        before, sigma = sigma, 1.134 * np.std(drawn_in, ddof=1)
+        if abs(sigma - before) <= 5e-4 * before:
+            return before
+    return sigma
+
+
+@pytest.mark.parametrize("n", [10, 25])
+def test_winsorized_clip_equals_oracle(n):
+    stack = gaussian(n, 12, 15)
+    stack[1, ::3] += 200
+    stack[2, ::6, ::2] -= 90
+    rule = {"clip": "sigma", "deviation": "winsorized", "sigma_low": 2.5}
+    combined = combine(stack, noise=Noise(1e-12), **rule)
+    for y, x in np.ndindex(stack.shape[1:]):
+        values = stack[:, y, x].astype(np.float32).astype(float)
+        sigma, middle = winsorized_deviation(values), np.median(values)
+        kept = values[(values >= middle - 2.5 * sigma) & (values <= middle + 3 * sigma)]
+        assert combined.count[y, x] == len(kept)
+        assert combined.data[y, x] == pytest.approx(kept.mean(), rel=1e-6)
+
+
+def test_winsorized_deviation_finds_what_the_standard_deviation_hides():
+    stack = gaussian(10, 20, 20)
+    stack[0] += 500  # of ten values, none is 3 standard deviations away from their mean
+    rule = {"clip": "sigma", "noise": Noise(1e-12)}
+    hidden = combine(stack, deviation="std", center="mean", **rule)
+    assert hidden.data.mean() == pytest.approx(1050, abs=2)
+    found = combine(stack, deviation="winsorized", **rule)
+    assert found.data.mean() == pytest.approx(1000, abs=2)
+
+
 def test_noise_clip_follows_each_frames_scale():
     scale = np.array([1.0, 0.5, 2.0, 1.0, 4.0, 1.0])
     gain, read_noise, fraction = 2.0, 8.0, 0.01
@@ -142,6 +247,11 @@ def test_noise_clip_follows_each_frames_scale():
         ({"clip": "noise"}, 30, 0.30),
         ({"clip": "sigma", "noise": Noise(1e-12)}, 10, 2.8),
         ({"clip": "sigma", "noise": Noise(1e-12)}, 30, 1.0),
+        ({"clip": "sigma", "deviation": "winsorized", "noise": Noise(1e-12)}, 10, 0.9),
+        ({"clip": "sigma", "deviation": "winsorized", "noise": Noise(1e-12)}, 30, 0.47),
+        ({"clip": "percentile", "percentile_low": 0.03, "percentile_high": 0.03}, 5, 0.45),
+        ({"clip": "percentile", "percentile_low": 0.03, "percentile_high": 0.03}, 10, 0.35),
+        ({"clip": "percentile", "percentile_low": 0.03, "percentile_high": 0.03}, 30, 0.30),
         ({"clip": "sigma", "deviation": "std"}, 5, 0.0),
         ({"clip": "sigma", "deviation": "std"}, 10, 0.0),
         ({"clip": "sigma", "deviation": "std"}, 30, 0.16),
@@ -168,6 +278,8 @@ def test_false_rejection_at_three_sigma(rule, n, percent):
         ({"clip": "noise"}, 30, 1.015),
         ({"clip": "sigma", "noise": Noise(1e-12)}, 10, 1.069),
         ({"clip": "sigma", "noise": Noise(1e-12)}, 30, 1.035),
+        ({"clip": "sigma", "deviation": "winsorized", "noise": Noise(1e-12)}, 10, 1.027),
+        ({"clip": "sigma", "deviation": "winsorized", "noise": Noise(1e-12)}, 30, 1.019),
     ],
 )
 def test_efficiency_of_each_method(rule, n, k):
@@ -305,6 +417,37 @@ def test_rows_combined_apart_equal_the_whole():
         np.testing.assert_array_equal(plane, np.concatenate([part[index] for part in parts]))
 
 
+def test_given_arrays_are_filled():
+    stack = gaussian(6, 20, 30).astype(np.float32)
+    settings = {"clip": "noise", "noise": Noise(100.0)}
+    expected = combine(stack, **settings)
+    whole = Combined(*(np.zeros((40, 30), plane.dtype) for plane in expected))
+    rows = Combined(*(plane[7:27] for plane in whole))
+    result = combine(stack, out=rows, **settings)
+    for mine, filled, alone in zip(whole, result, expected, strict=True):
+        assert np.shares_memory(mine, filled)
+        np.testing.assert_array_equal(mine[7:27], alone)
+        assert not mine[:7].any()
+        assert not mine[27:].any()
+    without = rows._replace(variance=None)
+    assert combine(stack, out=without, **settings).variance is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"count": np.zeros((2, 3), np.int32)}, "out.count"),
+        ({"data": np.zeros((3, 2), np.float32)}, "out.data"),
+        ({"flags": None}, "out.flags"),
+        ({"data": STACK[0]}, "shares memory"),
+    ],
+)
+def test_arrays_that_cannot_be_filled_are_refused(changed, message):
+    out = combine(STACK, noise=Noise(1.0))._replace(**changed)
+    with pytest.raises(ValueError, match=message):
+        combine(STACK, noise=Noise(1.0), out=out)
+
+
 values = arrays(
     np.float32,
     st.tuples(st.integers(1, 12), st.just(2), st.just(3)),
@@ -318,6 +461,8 @@ rules = st.sampled_from(
         {"clip": "noise", "sigma_low": 2.0},
         {"clip": "sigma", "max_iterations": 3},
         {"clip": "sigma", "deviation": "std"},
+        {"clip": "sigma", "deviation": "winsorized"},
+        {"clip": "percentile"},
     ]
 )
 
@@ -371,6 +516,8 @@ def test_constant_stack_is_unchanged(n, value, rule):
         (np.ones((3, 4, 4)), {"method": "mode"}, "method='mode'"),
         (np.ones((3, 4, 4)), {"clip": "iqr"}, "clip='iqr'"),
         (np.ones((3, 4, 4)), {"clip": "minmax", "n_low": 2, "n_high": 1}, "only 3 frames"),
+        (np.ones((3, 4, 4)), {"deviation": "var"}, "deviation='var'"),
+        (np.ones((3, 4, 4)), {"clip": "percentile", "percentile_high": 0.0}, "must be positive"),
         (np.ones((3, 4, 4)), {"scale": [1, 2]}, "scale must be 3"),
         (np.ones((3, 4, 4)), {"scale": [1, 2, 0]}, "scale must be positive"),
         (np.ones((3, 4, 4)), {"weights": [1, 2, 0]}, "positive"),

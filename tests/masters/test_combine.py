@@ -157,6 +157,8 @@ def test_uncertainty_from_the_inputs():
         {},
         {"method": "median"},
         {"clip": "sigma"},
+        {"clip": "sigma", "deviation": "winsorized"},
+        {"clip": "percentile", "percentile_low": 0.4, "percentile_high": 0.4},
         {"clip": "minmax", "n_low": 1, "n_high": 1},
         {"gain": 2.0, "read_noise": 8.0},
         {"gain": 2.0, "read_noise": 8.0, "clip": "noise", "method": "median"},

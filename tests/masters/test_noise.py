@@ -17,6 +17,7 @@ from bmp_astro.masters.recipe import Recipe
         (Recipe(clip="minmax", n_low=1, n_high=1), 5, 1.065),
         (Recipe(clip="minmax", n_low=1, n_high=1), 10, 1.024),
         (Recipe(clip="minmax", n_low=1, n_high=1), 30, 1.007),
+        (Recipe(clip="percentile"), 10, 1.0),
         (Recipe(clip="noise"), 10, 1.020),
         (Recipe(clip="noise"), 30, 1.015),
     ],
