@@ -5,8 +5,10 @@ Usage: ``python benchmarks/night.py [--rounds N] [--size NY NX] [--number N] [--
 """
 
 import argparse
+import getpass
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +47,9 @@ def copy(raw: Path, out: Path, sizes: list[int]) -> Cost:
 def with_siril(program: str, raw: Path, out: Path, trim: tuple[int, int]) -> Cost:
     """Siril's own calibration: stacks of bias, dark and flat, no overscan, sigma or mask."""
     folders = {kind: out / kind for kind in KINDS}
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    is_old = re.search(r"siril 1\.[01]\b", said.stdout)  # calibrate was called preprocess then
+    calibrate = "preprocess" if is_old else "calibrate"
     lines = ["requires 1.0.0", "setext fits", "set32bits"]
     for kind, folder in folders.items():
         folder.mkdir(parents=True)
@@ -52,11 +57,12 @@ def with_siril(program: str, raw: Path, out: Path, trim: tuple[int, int]) -> Cos
             (folder / path.name).symlink_to(path.resolve())
         lines += [f"cd {folder}", f"link {kind} -out=."]
         if kind == "flat":
-            lines.append(f"calibrate flat -bias={folders['bias']}/master")
+            lines.append(f"{calibrate} flat -bias={folders['bias']}/master")
         if kind != "light":
             name, norm = ("pp_flat", "-norm=mul") if kind == "flat" else (kind, "-nonorm")
             lines.append(f"stack {name} rej 3 3 {norm} -out=master")
-    lines.append(f"calibrate light -dark={folders['dark']}/master -flat={folders['flat']}/master")
+    masters = f"-dark={folders['dark']}/master -flat={folders['flat']}/master"
+    lines.append(f"{calibrate} light {masters}")
     script = out / "night.ssf"
     script.write_text("\n".join([*lines, "close", ""]))
     return run([program, "-d", str(out), "-s", str(script)])
@@ -88,7 +94,9 @@ def with_iraf(program: str, raw: Path, out: Path, trim: tuple[int, int]) -> Cost
         ]
     )
     (out / "night.cl").write_text(script)
-    return run(["sh", "-c", f"cd {out} && {program} < night.cl"])
+    # it ends well whatever happened, and does not begin without the name of a user
+    command = f"{program} < night.cl > night.log 2>&1; cat night.log; ! grep -q ERROR night.log"
+    return run(["sh", "-c", f"cd {out} && {command}"], env={"USER": getpass.getuser()})
 
 
 def stages(raw: Path, out: Path) -> str:
