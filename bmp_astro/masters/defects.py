@@ -9,7 +9,7 @@ from astropy.nddata import CCDData
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..fits import MaskBit, flags_of, read_frame
-from ..kernels import Combined
+from ..kernels import Combined, combine
 from .quality import Limits
 from .recipe import Recipe
 
@@ -18,6 +18,7 @@ _MAD_TO_SIGMA = 1.4826
 _SAMPLE_PIXELS = 2**16
 _SAMPLE_BLOCKS = 16
 _AT_A_TIME = 2**14
+_ROWS = 64  # a band of them stays in the processor's cache
 _FEWEST_REJECTED = 3  # cosmic rays and chance hit a pixel once or twice
 
 
@@ -114,10 +115,10 @@ def mark_defects(kind: str, combined: Combined, n: int, recipe: Recipe, limits: 
     if kind == "flat":
         found["dead"] = dead_pixels(combined.data, limits.dead_fraction)
     elif recipe.clip in ("sigma", "noise") and n >= 2 * _FEWEST_REJECTED:
-        rejected = n - combined.count.astype(np.int32)
-        if rejected.mean() <= limits.max_rejected * n:  # else frames differ, not pixels
+        rejected = n - combined.count.mean(dtype=float)
+        if rejected <= limits.max_rejected * n:  # else frames differ, not pixels
             least = max(_FEWEST_REJECTED, math.ceil(limits.max_unstable * n))
-            found["unstable"] = rejected >= least
+            found["unstable"] = combined.count <= n - least
     for name, where in found.items():
         bit = MaskBit.UNSTABLE if name == "unstable" else MaskBit.BAD_PIXEL
         combined.flags[where] |= np.uint8(bit)
@@ -129,21 +130,17 @@ def hot_pixels(dark: np.ndarray, sigma: float) -> np.ndarray:
 
     The scatter about the medians of the surroundings is measured on rows spread over the frame.
     """
-    from scipy.ndimage import minimum_filter
-
     excess = np.concatenate([rows - medians for rows, medians in _sampled(dark)])
     middle = np.median(excess)
     limit = sigma * _MAD_TO_SIGMA * float(np.median(np.abs(excess - middle)))
     # No median is lower than the minimum, which takes a fraction of the time.
-    where = dark - minimum_filter(dark, _WINDOW, mode="nearest") > limit
+    where = _where(dark, np.fmin, lambda pixels, least: pixels - least > limit)
     return _confirmed(dark, where, lambda pixel, median: pixel - median > limit)
 
 
 def dead_pixels(flat: np.ndarray, fraction: float) -> np.ndarray:
     """Return where a flat is below a fraction of the median of its surroundings."""
-    from scipy.ndimage import maximum_filter
-
-    where = flat < fraction * maximum_filter(flat, _WINDOW, mode="nearest")
+    where = _where(flat, np.fmax, lambda pixels, largest: pixels < fraction * largest)
     return _confirmed(flat, where, lambda pixel, median: pixel < fraction * median)
 
 
@@ -153,34 +150,57 @@ def _confirmed(
     is_bad: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """Return those of the candidates that are bad beside the median of their surroundings."""
-    half = _WINDOW // 2
-    windows = sliding_window_view(np.pad(pixels, half, mode="edge"), (_WINDOW, _WINDOW))
+    ny, nx = pixels.shape
+    reach = np.arange(_WINDOW) - _WINDOW // 2
     bad = np.zeros(pixels.shape, bool)
     y, x = np.nonzero(candidates)
     for start in range(0, y.size, _AT_A_TIME):
         few = y[start : start + _AT_A_TIME], x[start : start + _AT_A_TIME]
-        bad[few] = is_bad(pixels[few], np.median(windows[few], axis=(1, 2)))
+        rows, columns = (few[0][:, None] + reach).clip(0, ny - 1), few[1][:, None] + reach
+        windows = pixels[rows[:, :, None], columns.clip(0, nx - 1)[:, None, :]]
+        bad[few] = is_bad(pixels[few], np.median(windows, axis=(1, 2)))
     return bad
+
+
+def _where(
+    pixels: np.ndarray,
+    extreme: np.ufunc,
+    is_so: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Return what holds for each pixel and the least, or largest, of its surroundings."""
+    where = np.empty(pixels.shape, bool)
+    for start in range(0, len(pixels), _ROWS):
+        band = pixels[start : start + _ROWS]
+        around = _with_edges(pixels, start, start + _ROWS)
+        for axis in (0, 1):  # of 2, of 4 and of 7 neighbors
+            for step in (1, 2, 3):
+                around = np.moveaxis(around, axis, 0)
+                around = np.moveaxis(extreme(around[:-step], around[step:]), 0, axis)
+        where[start : start + _ROWS] = is_so(band, around)
+    return where
+
+
+def _with_edges(pixels: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Return some rows with half a window around them, where the frame's edge is repeated."""
+    half = _WINDOW // 2
+    stop = min(stop, len(pixels))
+    first, last = max(start - half, 0), min(stop + half, len(pixels))
+    beyond = (half - (start - first), half - (last - stop))
+    return np.pad(pixels[first:last], (beyond, (half, half)), mode="edge")
 
 
 def _sampled(pixels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield blocks of rows spread over a frame, each with the medians of its surroundings."""
-    from scipy.ndimage import median_filter
-
     ny, nx = pixels.shape
     height = -(-_SAMPLE_PIXELS // (nx * _SAMPLE_BLOCKS))
     if height * _SAMPLE_BLOCKS >= ny:
         starts, height = [0], ny
     else:
         starts = np.linspace(0, ny - height, _SAMPLE_BLOCKS).astype(int)
-    half = _WINDOW // 2
     for start in starts:
-        first = max(start - half, 0)
-        medians = median_filter(pixels[first : start + height + half], _WINDOW, mode="nearest")
-        yield (
-            pixels[start : start + height].ravel(),
-            medians[start - first :][:height].ravel(),
-        )
+        around = sliding_window_view(_with_edges(pixels, start, start + height), (_WINDOW, _WINDOW))
+        medians = combine(np.moveaxis(around.reshape(*around.shape[:2], -1), 2, 0), method="median")
+        yield pixels[start : start + height].ravel(), medians.data.ravel()
 
 
 def _opened(master: str | os.PathLike | CCDData | None) -> CCDData | None:
