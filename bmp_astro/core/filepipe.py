@@ -133,6 +133,7 @@ class FilePipe:
             decide("rejected", step="pre_process")
             return (None, {})
         data, added = pre
+        del pre  # it holds what was read, which nobody needs any more once that is processed
         kwargs.update({k: v for k, v in added.items() if k != "in_name"})
         made = _step(self.data_process_meta_create, data, keywords={**kwargs, "in_name": in_name})
         data, meta = (None, {}) if made is None else made

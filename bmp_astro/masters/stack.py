@@ -18,7 +18,7 @@ from .source import Room, Source, good_values, median_of, sample_of
 
 LEVEL_PIXELS = 2**21
 _MEMORY_SHARE = 0.25
-_BAND_BYTES = 2**24
+_BAND_BYTES = 2**25
 _RESULT_BYTES = 16  # a pixel's data, uncertainty, count, flags and mask, and room to turn one over
 _KERNEL_BYTES = 2**23
 _STORED_BYTES = 3  # a raw pixel of two bytes, with an overscan of up to half the image beside it

@@ -12,7 +12,7 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
 
-from ..fits import GENERIC, data_sum, flags_of, read_frame, read_header, wcs_of, with_flags
+from ..fits import GENERIC, data_sum, flags_of, read_frame, read_header, wcs_of
 from .image import variance_of
 
 CACHE_SIZE = 4  # a bias, a dark, a flat, and a mask of bad pixels
@@ -63,7 +63,8 @@ def load_master(master: str | os.PathLike | CCDData) -> CCDData:
     -------
     `~astropy.nddata.CCDData`
         What came from a file is shared by all callers, so that its arrays are read-only; its
-        uncertainty is a `~astropy.nddata.VarianceUncertainty`.
+        uncertainty is a `~astropy.nddata.VarianceUncertainty`, and it has ``flags`` but no mask,
+        which would say the same again.
 
     Raises
     ------
@@ -207,7 +208,8 @@ def _as_read(path: str, made: CCDData) -> Master:
         wcs=wcs_of(header, made.shape, Path(path).name),
         uncertainty=StdDevUncertainty(made.uncertainty.array, copy=False),
     )
-    return _shared(with_flags(ccd, made.flags.view()), path)
+    ccd.flags = made.flags.view()
+    return _shared(ccd, path)
 
 
 def _read(path: str) -> Master:
@@ -216,14 +218,14 @@ def _read(path: str) -> Master:
 
 
 def _shared(ccd: CCDData, path: str) -> Master:
-    """Return a master with its variance instead of its uncertainty; its arrays are read-only."""
+    """Return a master with its variance for its uncertainty, and flags alone; all read-only."""
     variance, flags = variance_of(ccd), flags_of(ccd)
     if variance is not None:
         ccd.uncertainty = VarianceUncertainty(variance, copy=False)
     if flags is not None and not flags.any():  # as most are: it takes no memory then
-        ccd.flags = flags = np.broadcast_to(np.uint8(0), ccd.shape)
-        ccd.mask = np.broadcast_to(np.False_, ccd.shape)
-    for plane in (ccd.data, variance, flags, ccd.mask):
+        flags = np.broadcast_to(np.uint8(0), ccd.shape)
+    ccd.flags, ccd.mask = flags, None
+    for plane in (ccd.data, variance, flags):
         if plane is not None:
             plane.setflags(write=False)
     return Master(ccd, Path(path).name)
