@@ -12,11 +12,12 @@ from astropy.nddata import CCDData
 from ..fits import Instrument, find_instrument, read_frame
 from ..steps import subtract_overscan, trim
 from ..steps.facts import find_excess_noise, find_saturation, find_section
+from ..steps.plateau import find_plateau
 from ..steps.provenance import why_not_raw
 from .camera import CameraMeasures, Measured, difference_alarm
 from .quality import Limits
 from .source import ccd_source, sample_of
-from .transfer import Estimate, find_plateau, measure_gain, measure_read_noise, without_excess
+from .transfer import Estimate, measure_gain, measure_read_noise, without_excess
 
 Frames = Sequence[str | os.PathLike | CCDData]
 _PIXELS = 2**20  # of each frame, in blocks of rows; the same ones in all

@@ -2,27 +2,16 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
+from ..steps.plateau import Estimate
 from .noise import pair_variances, read_noise_from_pairs, tiles_of
 
 _MEDIAN_TO_MEAN = np.sqrt(np.pi / 2)  # how much less precise a median is than a mean
 _MAD_TO_SIGMA = 1.4826
 _BRIGHT = 0.25  # of the median level: darker tiles tell little of the gain
 _DETECTED = 3.0
-_TOP, _BELOW = 0.96, 0.80  # of the highest value: where a plateau is, and what it stands out from
-_PLATEAU_PIXELS = 4
-_PLATEAU_CONTRAST = 4.0
-
-
-class Estimate(NamedTuple):
-    """A number, its standard error, and from how many pairs or pixels it was measured."""
-
-    value: float
-    uncertainty: float
-    count: int
 
 
 def measure_read_noise(frames: Sequence[np.ndarray]) -> Estimate | None:
@@ -128,47 +117,6 @@ def without_excess(gain: Estimate | None, factor: float) -> Estimate | None:
     if gain is None or factor == 1:
         return gain
     return gain._replace(value=gain.value * factor, uncertainty=gain.uncertainty * factor)
-
-
-def find_plateau(maxima: np.ndarray, highest: float) -> Estimate | None:
-    """Find the level at which pixels stop, if that is below what the numbers could hold.
-
-    Parameters
-    ----------
-    maxima : `~numpy.ndarray`
-        The largest raw value of each pixel in some frames, adu, shape ``(ny, nx)``.
-    highest : float
-        The largest value that the raw type can have.
-
-    Returns
-    -------
-    Estimate or None
-        adu: the median of the pixels on the plateau, half the range of their values, and how many
-        there are. None where there are too few, or no more than below.
-
-    Notes
-    -----
-    A plateau is where at least four pixels are within 4 % of the highest value, and four times as
-    many as their numbers between 80 and 96 % of it would let expect.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from bmp_astro.masters.transfer import find_plateau
-    >>> pixels = np.full((50, 50), 1500)
-    >>> pixels[::10, 7] = 55400, 55380, 55450, 55410, 40000
-    >>> find_plateau(pixels, 65535)
-    Estimate(value=55405.0, uncertainty=35.0, count=4)
-    """
-    top = float(maxima.max(initial=0))
-    bright = maxima[maxima > _BELOW * top]
-    plateau = bright[bright >= _TOP * top]
-    expected = (bright.size - plateau.size) * (1 - _TOP) / (_TOP - _BELOW)
-    if top >= highest or plateau.size < max(_PLATEAU_PIXELS, _PLATEAU_CONTRAST * expected):
-        return None
-    if plateau.size > maxima.size / 2:  # the level of a flat, or of nothing at all
-        return None
-    return Estimate(float(np.median(plateau)), float(np.ptp(plateau) / 2), plateau.size)
 
 
 def _error_of_median(tiles: np.ndarray, pairs: int) -> float:

@@ -14,6 +14,7 @@ def raise_alarms(
     bmp_meta: dict[str, Any] | None = None,
     max_temperature_offset: u.Quantity | float = 1.0,
     max_negative_fraction: float = 0.6,
+    max_saturation_error: float = 0.05,
     instrument: Any = None,
     **kwargs: Any,
 ) -> CCDData:
@@ -31,6 +32,9 @@ def raise_alarms(
     max_negative_fraction : float
         An alarm when a larger fraction of the pixels is negative. Without any sky it is a half; a
         level that is too low by a quarter of the noise makes it 0.6.
+    max_saturation_error : float
+        An alarm when raw pixels stopped lower than the level from which they are masked as
+        saturated, by more than this fraction of it. `calibrate` looks for such a plateau.
     instrument : Instrument or str, optional
         Knows the temperatures; by default chosen by the header.
     **kwargs
@@ -61,9 +65,20 @@ def raise_alarms(
             f"{100 * negative:.0f} % of the pixels are negative "
             f"(limit {100 * max_negative_fraction:g} %): was too much subtracted?"
         )
+    texts += _saturation_alarm(ccd.header, max_saturation_error)
     if any(texts):
         bmp_meta["alarms"] = "; ".join(filter(None, texts))
     return ccd
+
+
+def _saturation_alarm(header: Mapping[str, Any], limit: float) -> list[str]:
+    """Return an alarm where raw pixels stopped below the level of saturation, else nothing."""
+    if "SATMEAS" not in header:
+        return []
+    level, error, believed = (float(header[name]) for name in ("SATMEAS", "SATMERR", "SATRAW"))
+    if level + error >= believed * (1 - limit):
+        return []
+    return [f"pixels stop at {level:.0f} adu, not at {believed:.0f}: give saturation="]
 
 
 def temperature_alarm(

@@ -30,10 +30,12 @@ from .level import OverscanLevel, frame_level, words_of
 from .linearity import correct_linearity, note_other_linearity
 from .mask import known_saturation
 from .master import Master, mask_names, open_bad_pixels, open_master
+from .plateau import find_plateau
 from .provenance import (
     record_bad_pixels,
     record_light,
     record_overscan,
+    record_plateau,
     record_saturation,
     record_uncertainty,
     why_not_raw,
@@ -234,6 +236,10 @@ def _saturation_terms(frame: CCDData, saturation: Any, instrument: Instrument) -
     if level is None:
         return {}
     record_saturation(frame.header, level, source)
+    if np.ndim(level) == 0:
+        plateau = find_plateau(frame.data, level)
+        if plateau is not None:
+            record_plateau(frame.header, plateau.value, plateau.uncertainty, level)
     return {"saturation": level}
 
 

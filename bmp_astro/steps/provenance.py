@@ -62,6 +62,13 @@ def record_saturation(header: fits.Header, level: Any, source: str) -> None:
     add_history(header, f"saturated pixels masked, from {lowest:g} adu ({_SOURCES[source]})")
 
 
+def record_plateau(header: fits.Header, level: float, error: float, believed: float) -> None:
+    """Write where raw pixels stop, if that is below the level from which they are masked."""
+    set_card(header, "SATMEAS", level, "[adu] raw pixels stop here")
+    set_card(header, "SATMERR", error, "[adu] half the range of SATMEAS")
+    set_card(header, "SATRAW", believed, "[adu] raw pixels are masked as saturated from")
+
+
 def record_overscan(
     header: fits.Header, level: np.ndarray, variance: np.ndarray, words: str = ""
 ) -> None:

@@ -9,8 +9,9 @@ from astropy.io import fits
 from astropy.nddata import CCDData
 
 from bmp_astro.masters import Limits, build_master, measure_camera
-from bmp_astro.masters.transfer import Estimate, find_plateau, measure_gain, measure_read_noise
+from bmp_astro.masters.transfer import Estimate, measure_gain, measure_read_noise
 from bmp_astro.simulate import make_detector, simulate_frame
+from bmp_astro.steps.plateau import find_plateau
 
 SHAPE = (128, 192)
 QUANTUM = 12**-0.5  # adu: the noise of rounding to integers

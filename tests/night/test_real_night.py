@@ -150,3 +150,12 @@ def test_headers_without_types_end_with_advice_and_leave_nothing(real_data, tmp_
     assert "names no frame type" in said
     assert "[file_types]" in said
     assert not out.exists()
+
+
+def test_lights_say_where_their_pixels_stop(reduced):
+    out, table = reduced
+    lights = table[table["frame_type"] == "light"]
+    for row, path in zip(lights, sorted((out / "lights").iterdir()), strict=True):
+        assert "pixels stop at 5" in row["alarms"]
+        assert "not at 65535: give saturation=" in row["alarms"]
+        assert fits.getheader(path)["SATMEAS"] == pytest.approx(55_000, abs=600)
