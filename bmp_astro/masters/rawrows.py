@@ -18,7 +18,7 @@ from ..steps.amplifiers import (
 )
 from ..steps.facts import find_overscan, find_section
 from ..steps.level import OverscanLevel, frame_level, words_of
-from ..steps.provenance import record_assembly, record_overscan, record_trim
+from ..steps.provenance import record_assembly, record_origin, record_overscan, record_trim
 
 Rows = Callable[..., Any]
 
@@ -54,6 +54,7 @@ def rows_of_one(
     saturation: Any,
 ) -> RawRows:
     """Return the raw pixels of a frame that is of a piece; what is done goes into the header."""
+    record_origin(header, camera)
     options = {"section": None, **options}
     sections = find_overscan(frame, options.pop("section"), camera)
     overscan = None

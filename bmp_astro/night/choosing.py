@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .dates import NO_LIMITS, Limits, span, when
 from .inventory import Frame
-from .matching import Candidate, differences, rules_for, same_exposure, seconds_of
+from .matching import Candidate, differences, holds_window, rules_for, same_exposure, seconds_of
 
 Exposures = tuple[float, float] | None
 
@@ -129,7 +129,7 @@ def _fitting(
     rules = rules_for(kind, frame)
     fitting, refused = [], []
     alike = [candidate for candidate in candidates if candidate.kind == kind]
-    for candidate in sorted(alike, key=lambda one: (_is_borrowed(frame, one), _age(frame, one))):
+    for candidate in sorted(alike, key=lambda one: _rank(frame, one)):
         reasons = differences(frame.facts, candidate.facts, rules)
         reasons += _too_old(frame, candidate, max_age.get(kind, math.inf))
         if reasons:
@@ -137,6 +137,16 @@ def _fitting(
         else:
             fitting.append(candidate)
     return fitting, tuple(refused)
+
+
+def _rank(frame: Frame, candidate: Candidate) -> tuple[bool, bool, float]:
+    """What makes a candidate come later: borrowed, of more than the frame's window, far in time."""
+    return _is_borrowed(frame, candidate), _is_larger(frame, candidate), _age(frame, candidate)
+
+
+def _is_larger(frame: Frame, candidate: Candidate) -> bool:
+    rules = rules_for(candidate.kind, frame)
+    return holds_window(frame.facts, candidate.facts, rules)
 
 
 def _why_not(frame: Frame, dark: Candidate, exposures: Exposures, *, has_bias: bool) -> str:
@@ -195,9 +205,10 @@ def _too_old(frame: Frame, candidate: Candidate, limit: float) -> list[str]:
 
 
 def _away(frame: Frame, candidate: Candidate) -> str:
-    """How far away in time a candidate is, as an observer would say it."""
+    """How far away in time a candidate is, and if a part of it is meant, as one would say it."""
     seconds = _age(frame, candidate)
-    return "" if math.isinf(seconds) else f"{span(seconds)} away"
+    parts = ["a window of it"] if _is_larger(frame, candidate) else []
+    return ", ".join(parts if math.isinf(seconds) else [*parts, f"{span(seconds)} away"])
 
 
 def _few(texts: Sequence[str]) -> list[str]:

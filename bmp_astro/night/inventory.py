@@ -19,6 +19,7 @@ from ..fits import (
     is_fits_name,
     read_header,
 )
+from ..fits.readouts import assembled_shape, readouts_in
 from .frames import Frame, Spec, all_frames
 from .nights import Longitude, by_directory, by_time
 
@@ -237,7 +238,8 @@ def _described(
     else:
         facts = {name: quick.value(camera, name, header) for name in names}
         reason = quick.calibrated_already(header)
-    facts["ny"], facts["nx"] = shape
+    readouts = readouts_in(header)  # of several amplifiers, those of the image that they make
+    facts["ny"], facts["nx"] = assembled_shape(readouts) if readouts else shape
     kind = camera.frame_type_of(header, path)
     message = "" if kind else _why_unknown(camera, header)
     return Frame(path, kind, facts, camera, message, calibrated=reason)

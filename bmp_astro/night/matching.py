@@ -30,6 +30,8 @@ _CAMERA: dict[str, u.Quantity | None] = dict.fromkeys(
     )
 )
 
+_WINDOW = ("ny", "nx", "y_origin", "x_origin")
+
 # What a master and a frame must agree on: None is equality, a quantity is a tolerance. A fact
 # counts only where both state it.
 RULES: dict[str, Rules] = {
@@ -64,9 +66,12 @@ def rules_for(kind: str, frame: Frame) -> Rules:
 
 
 def differences(wanted: Mapping, offered: Mapping, rules: Rules) -> list[str]:
-    """In words, every rule that the offered facts break."""
+    """In words, every rule that the offered facts break; a window may be of a larger master."""
+    is_cut = holds_window(wanted, offered, rules)
     found = []
     for key, tolerance in rules.items():
+        if is_cut and key in _WINDOW:
+            continue
         mine, other = wanted.get(key), offered.get(key)
         if mine is None or other is None:
             continue
@@ -76,6 +81,19 @@ def differences(wanted: Mapping, offered: Mapping, rules: Rules) -> list[str]:
         elif distance(mine, other, tolerance.unit) > tolerance.value:
             found.append(f"{key} is {show(other)}, not within {tolerance} of {show(mine)}")
     return found
+
+
+def holds_window(wanted: Mapping, offered: Mapping, rules: Rules) -> bool:
+    """Whether what is wanted is a smaller part of the detector, all of which is offered."""
+    if any(rules.get(key, 0) is not None for key in _WINDOW):
+        return False
+    mine, other = ([facts.get(key) for key in _WINDOW] for facts in (wanted, offered))
+    if None in mine or None in other or mine == other:
+        return False
+    return all(
+        start <= at and at + size <= start + whole
+        for at, size, start, whole in zip(mine[2:], mine[:2], other[2:], other[:2], strict=True)
+    )
 
 
 def distance(one: Any, other: Any, unit: u.Unit) -> float:

@@ -34,6 +34,7 @@ from .plateau import find_plateau
 from .provenance import (
     record_bad_pixels,
     record_light,
+    record_origin,
     record_overscan,
     record_plateau,
     record_saturation,
@@ -183,6 +184,7 @@ def _begun(
 ) -> tuple[CCDData, list[dict[str, Any]], Section | None]:
     """Return the trimmed frame, the terms of saturation and overscan, and where it was cut."""
     frame = remade(ccd)
+    record_origin(frame.header, instrument)
     saturated = _saturation_terms(frame, saturation, instrument)
     sections = find_overscan(ccd, overscan_section, instrument)
     window = find_section(ccd, "trim_section", trim_section, instrument)

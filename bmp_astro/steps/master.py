@@ -12,8 +12,19 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
 
-from ..fits import GENERIC, data_sum, flags_of, read_frame, read_header, wcs_of
-from .image import variance_of
+from ..fits import (
+    GENERIC,
+    data_sum,
+    flags_of,
+    read_frame,
+    read_header,
+    shift_wcs,
+    wcs_of,
+)
+from ..fits.readouts import cut_readouts
+from ..fits.section import Section
+from .image import remade, variance_of
+from .window import check_shape, window_in
 
 CACHE_SIZE = 4  # a bias, a dark, a flat, and a mask of bad pixels
 _SAMPLE = 100_000  # pixels that tell a master's typical level
@@ -22,9 +33,10 @@ _SAMPLE = 100_000  # pixels that tell a master's typical level
 class Master:
     """A master frame, and what is worked out from it once."""
 
-    def __init__(self, ccd: CCDData, name: str) -> None:
+    def __init__(self, ccd: CCDData, name: str, whole: "Master | None" = None) -> None:
         self.ccd = ccd
         self.name = name.encode("ascii", "replace").decode()  # as a card can hold it
+        self._whole = whole
 
     @cached_property
     def variance(self) -> np.ndarray | None:
@@ -38,8 +50,8 @@ class Master:
 
     @cached_property
     def checksum(self) -> str:
-        """`data_sum` of the pixels."""
-        return data_sum(self.ccd.data)
+        """`data_sum` of the pixels; of all of them, also where this is a window."""
+        return data_sum(self.ccd.data) if self._whole is None else self._whole.checksum
 
     @cached_property
     def level(self) -> float:
@@ -48,6 +60,20 @@ class Master:
         pixels = pixels[:: max(1, pixels.size // _SAMPLE)]
         pixels = pixels[np.isfinite(pixels)]
         return float(np.median(pixels)) if pixels.size else 0.0
+
+    def window(self, section: Section) -> "Master":
+        """Return a window of it, whose planes are views."""
+        variance = None if self.variance is None else self.variance[section]
+        ccd = remade(
+            self.ccd,
+            data=self.ccd.data[section],
+            uncertainty=None if variance is None else VarianceUncertainty(variance, copy=False),
+            flags=None if self.flags is None else self.flags[section],
+            wcs=None,
+        )
+        shift_wcs(ccd.header, section[1].start, section[0].start)
+        cut_readouts(ccd.header, section)
+        return Master(ccd, self.name, self)
 
 
 def load_master(master: str | os.PathLike | CCDData) -> CCDData:
@@ -75,21 +101,24 @@ def load_master(master: str | os.PathLike | CCDData) -> CCDData:
 
 
 def open_master(master: Any, kind: str, ccd: CCDData) -> Master:
-    """Return the master of a kind ("bias", "dark", "flat") for a frame, which it must fit."""
+    """Return the master of a kind ("bias", "dark", "flat") for a frame, which it must fit.
+
+    Of a frame that is a window of the detector, and says so, it may be a larger one.
+    """
     if master is None:
         raise ValueError(f"there is no master {kind}: give master_{kind}=, a path or a CCDData")
     opened = _opened(master)
-    _check_shape(opened.ccd.shape, ccd.shape, f"master {kind}")
+    window = window_in(opened.ccd, ccd, f"master {kind}")
     _check_kind(opened, kind)
     _check_unit(opened.ccd.unit, kind, ccd.unit)
-    return opened
+    return opened if window is None else opened.window(window)
 
 
 def open_bad_pixels(bad_pixel_mask: Any, *shapes: tuple[int, int]) -> np.ndarray:
     """Return where pixels are bad, bool; the shape must be one of ``shapes``."""
     mask = _mask(bad_pixel_mask).ccd.data
     if mask.shape not in shapes:
-        _check_shape(mask.shape, shapes[0], "bad pixel mask")
+        check_shape(mask.shape, shapes[0], "bad pixel mask")
     return mask != 0
 
 
@@ -229,14 +258,6 @@ def _shared(ccd: CCDData, path: str) -> Master:
         if plane is not None:
             plane.setflags(write=False)
     return Master(ccd, Path(path).name)
-
-
-def _check_shape(found: tuple[int, ...], frame: tuple[int, ...], name: str) -> None:
-    """Raise where a master and a frame differ in shape."""
-    if found != frame:
-        raise ValueError(
-            f"{name} is {found} (ny, nx) but the frame is {frame}: was one of them not trimmed?"
-        )
 
 
 def _check_kind(master: Master, kind: str) -> None:

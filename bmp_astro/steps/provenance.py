@@ -130,6 +130,14 @@ def _record_lowest_saturation(header: fits.Header, readouts: Sequence[Readout]) 
         set_card(header, "SATURATE", min(levels), "level of saturation")
 
 
+def record_origin(header: fits.Header, instrument: Instrument) -> None:
+    """Write which part of the detector a frame is, where only its instrument knows."""
+    for name, fact in (("XORGSUBF", "x_origin"), ("YORGSUBF", "y_origin")):
+        value = None if name in header else instrument.value(fact, header)
+        if value is not None:
+            set_card(header, name, value, "[pixel] corner on the detector, binned")
+
+
 def record_trim(header: fits.Header, section: Section, instrument: Instrument) -> None:
     """Write what a frame cut to a section has become."""
     slice_y, slice_x = section
