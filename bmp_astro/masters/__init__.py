@@ -5,6 +5,7 @@ from .camera import CameraMeasures, Measured
 from .combine import combine
 from .defects import find_bad_pixels
 from .find import MasterFile, find_masters
+from .guess import guess_types
 from .inputs import SAME_EXPOSURE
 from .measure import measure_camera
 from .pipe import MasterPipe
@@ -24,5 +25,6 @@ __all__ = [
     "combine",
     "find_bad_pixels",
     "find_masters",
+    "guess_types",
     "measure_camera",
 ]

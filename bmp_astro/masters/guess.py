@@ -46,7 +46,7 @@ def guess_types(paths: Sequence[str | os.PathLike], *, instrument: Any = None) -
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
-    >>> from bmp_astro.masters.guess import guess_types
+    >>> from bmp_astro.masters import guess_types
     >>> from bmp_astro.simulate import simulate_night
     >>> with TemporaryDirectory() as folder:
     ...     night = simulate_night(folder, shape=(64, 96), bad_files=False)

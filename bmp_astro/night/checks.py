@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core import Settings
 from ..core.machine.resources import check_number
-from ..masters.guess import guess_types
+from ..masters import guess_types
 from .inventory import Frame, Raw, Spec, tops_of
 from .plan import KINDS
 

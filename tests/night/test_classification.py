@@ -7,8 +7,7 @@ import pytest
 from astropy.io import fits
 
 from bmp_astro import reduce_night
-from bmp_astro.masters import build_master
-from bmp_astro.masters.guess import guess_types
+from bmp_astro.masters import build_master, guess_types
 from bmp_astro.simulate import simulate_night
 
 
