@@ -9,6 +9,7 @@ import numpy as np
 from ..fits.readouts import ascending, readouts_in
 from ..fits.section import Section
 from ..kernels import Noise
+from ..steps.quantum import quantization_variance
 from .noise import read_noise_from_pairs
 from .raw import RawFrame
 from .source import sample_of
@@ -76,11 +77,11 @@ def _find_read_noise(kind: str, raws: Sequence[RawFrame], given: Any) -> ReadNoi
         if isinstance(given, u.Quantity) and given.unit == u.adu:
             return _read_noise(given.value, gain, "given")
         electron = given.to_value(u.electron) if isinstance(given, u.Quantity) else given
-        return ReadNoise(None if gain is None else electron / gain, float(electron), "given")
+        return _told(float(electron), "given", raws[0])
     said = raws[0].fact("read_noise")
     if said is not None and gain is not None:
         origin = raws[0].known.get("origin", "header")
-        return ReadNoise(said.value / gain, float(said.value), origin)
+        return _told(float(said.value), origin, raws[0])
     if kind == "bias":
         samples = [sample_of(raw.source, _PAIR_PIXELS).data for raw in raws]
         return _read_noise(read_noise_from_pairs(samples), gain, "measured")
@@ -88,6 +89,17 @@ def _find_read_noise(kind: str, raws: Sequence[RawFrame], given: Any) -> ReadNoi
     if "RDNADU" in header:
         return _read_noise(float(header["RDNADU"]), gain, str(header.get("RDNSRC", "header")))
     return NO_READ_NOISE
+
+
+def _told(electron: float, origin: str, raw: RawFrame) -> ReadNoise:
+    """Return a read noise that was told of a camera, with that of coarse steps between values."""
+    gain = raw.gain
+    if gain is None:
+        return ReadNoise(None, electron, origin)
+    if origin in ("given", "header"):
+        step = raw.source.quantum / (gain if raw.source.unit == u.electron else 1.0)
+        electron = float(np.sqrt(electron**2 + gain**2 * quantization_variance(round(step, 6))))
+    return ReadNoise(electron / gain, electron, origin)
 
 
 def _read_noise(adu: float | None, gain: float | None, origin: str) -> ReadNoise:

@@ -21,8 +21,9 @@ from ..steps.level import OverscanLevel
 from ..steps.linearity import linear_kernel
 from ..steps.master import Master, open_master
 from ..steps.provenance import amplifier_value
+from ..steps.quantum import quantum_of
 from .rawrows import RawRows, rows_of_many, rows_of_one
-from .source import Band, Room, Source, cropped, quantum_of
+from .source import Band, Room, Source, cropped
 
 
 class Calibration(NamedTuple):

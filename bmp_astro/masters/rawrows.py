@@ -19,6 +19,7 @@ from ..steps.amplifiers import (
 from ..steps.facts import find_overscan, find_section
 from ..steps.level import OverscanLevel, frame_level, words_of
 from ..steps.provenance import record_assembly, record_origin, record_overscan, record_trim
+from ..steps.quantum import highest_value
 
 Rows = Callable[..., Any]
 
@@ -141,7 +142,13 @@ def _part(level: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
 
 def _saturation(frame: OpenFrame, given: Any, camera: Instrument) -> float | None:
     """Return the raw level from which a pixel is saturated: given, the header's, the type's."""
-    found = camera.value("saturation", frame.header) if given is None else given
+    if given is not None:
+        return float(given.to_value(u.adu) if isinstance(given, u.Quantity) else given)
+    levels = []
+    found = camera.value("saturation", frame.header)
     if found is not None:
-        return float(found.to_value(u.adu) if isinstance(found, u.Quantity) else found)
-    return float(np.iinfo(frame.dtype).max) if frame.dtype.kind in "ui" else None
+        levels.append(found.value)
+    if frame.dtype.kind in "ui":
+        middle = frame.shape[0] // 2
+        levels.append(highest_value(frame.rows(middle, min(middle + 4, frame.shape[0]))))
+    return min(levels, default=None)

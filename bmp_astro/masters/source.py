@@ -13,6 +13,7 @@ from astropy.units import UnitBase
 from ..fits import OpenFrame, flags_of
 from ..fits.section import Section, section_shape
 from ..steps.image import variance_of
+from ..steps.quantum import quantum_of
 
 _BLOCKS = 32
 _MEDIAN_SAMPLE = 2**14
@@ -139,17 +140,6 @@ def cropped(source: Source, section: Section) -> Source:
         return Band(*(None if plane is None else plane[:, columns] for plane in band))
 
     return replace(source, shape=section_shape(section), read=read)
-
-
-def quantum_of(pixels: np.ndarray) -> float:
-    """Return the step between values: their greatest common divisor, 0 where they are not integers.
-
-    Cameras that put 12 or 14 bits into the upper part of 16 have steps of 16 or 4.
-    """
-    if pixels.dtype.kind not in "ui" or pixels.size == 0:
-        return 0.0
-    step = int(np.gcd.reduce(pixels.astype(np.int64) - int(pixels.min()), axis=None))
-    return float(max(step, 1))
 
 
 def sample_of(source: Source, pixels: int) -> Band:

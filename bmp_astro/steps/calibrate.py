@@ -41,6 +41,7 @@ from .provenance import (
     record_uncertainty,
     why_not_raw,
 )
+from .quantum import quantization_variance, shifted_step
 from .trim import assembled, cut
 from .uncertainty import noise_terms
 
@@ -157,7 +158,8 @@ overscan_iterations, overscan_skip
     if linearity is not None:
         frame, parts = _linear(frame, parts, linearity, bias)
     gain = find_gain(frame, gain, instrument)
-    parts.append(_noise_terms(frame, gain, read_noise, bias, instrument))
+    step = shifted_step(ccd.data) if ccd.data.dtype.kind in "ui" else 1.0
+    parts.append(_noise_terms(frame, gain, read_noise, bias, instrument, step))
     if "EXCNOISE" in frame.header and "read_noise" in parts[-1]:
         frame, parts = _with_uncertainty(frame, parts, bias)
     dark = None if master_dark is None else open_master(master_dark, "dark", frame)
@@ -295,7 +297,12 @@ def _flag_terms(
 
 
 def _noise_terms(
-    frame: CCDData, gain: Any, read_noise: Any, bias: Master | None, instrument: Instrument
+    frame: CCDData,
+    gain: Any,
+    read_noise: Any,
+    bias: Master | None,
+    instrument: Instrument,
+    step: float,
 ) -> dict[str, Any]:
     """Return the read noise where an uncertainty is to be made and can be; else note why not."""
     if frame.uncertainty is not None:
@@ -309,6 +316,8 @@ def _noise_terms(
             "no uncertainty: no read noise is given, in the header, or measured for the master bias"
         )
         return {}
+    if source in ("given", "header") and step > 1:
+        noise = np.sqrt(noise**2 + gain**2 * quantization_variance(step))
     record_uncertainty(frame.header, gain, noise, source)
     terms = noise_terms(frame.header, gain, noise, instrument)
     return terms if "EXCNOISE" in frame.header else {"read_noise": noise}

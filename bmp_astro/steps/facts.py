@@ -11,6 +11,7 @@ from ..fits.readouts import parse_sections
 from ..fits.section import Section
 from .amplifiers import amplifier_values
 from .master import Master
+from .quantum import highest_value
 
 GAIN_UNIT = u.electron / u.adu
 
@@ -103,11 +104,10 @@ def find_saturation(ccd: CCDData, saturation: Any, instrument: Any = None) -> tu
     if found is not None:
         return found, "header"
     found = fact_of(ccd, "saturation", instrument)
+    highest = highest_value(ccd.data) if ccd.data.dtype.kind in "iu" else None
     if found is not None:
-        return found.value, "header"
-    if ccd.data.dtype.kind in "iu":
-        return float(np.iinfo(ccd.data.dtype).max), "range"
-    return None, ""
+        return found.value if highest is None else min(found.value, highest), "header"
+    return highest, "" if highest is None else "range"
 
 
 def find_overscan(ccd: CCDData, given: Any, instrument: Any = None) -> tuple[Section, ...] | None:
