@@ -2,8 +2,8 @@
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from os import PathLike
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from .layout import HduSpec, Layout, find_layout
 from .pixels import Encoding, decode, encoding_of
 from .rowsums import RowSums
 from .source import Hdu, Source, open_source
+from .spill import Spill
 from .stack import Stack
 from .tiles import unpack
 from .units import parse_unit
@@ -55,16 +56,23 @@ class OpenFrame:
     """
 
     def __init__(
-        self, source: Source, path: str | PathLike, layout: Layout, summed: bool = False
+        self,
+        source: Source,
+        path: str | PathLike,
+        layout: Layout,
+        summed: bool = False,
+        spill: Spill | None = None,
     ) -> None:
         self.header: fits.Header = layout.header
         self.hdu = layout.image.index
         self._crc = layout.crc
-        planes = [_Plane(source, path, unit, summed=summed) for unit in layout.units]
+        planes = [_Plane(source, path, unit, summed=summed, spill=spill) for unit in layout.units]
         self._image = planes[0] if len(planes) == 1 else Stack(planes)
         self.is_stacked = len(planes) > 1
-        self._uncertainty = layout.uncertainty and _Plane(source, path, layout.uncertainty)
-        self._mask = layout.mask and _Plane(source, path, layout.mask)
+        others = (layout.uncertainty, layout.mask)
+        self._uncertainty, self._mask = (
+            unit and _Plane(source, path, unit, spill=spill) for unit in others
+        )
         self.shape: tuple[int, int] = self._image.shape
         self.dtype: np.dtype = self._image.encoding.dtype
         unit = parse_unit(self.header.get("BUNIT"))
@@ -182,7 +190,13 @@ class _Plane:
     """The pixels of one unit."""
 
     def __init__(
-        self, source: Source, path: str | PathLike, hdu: Hdu, *, summed: bool = False
+        self,
+        source: Source,
+        path: str | PathLike,
+        hdu: Hdu,
+        *,
+        summed: bool = False,
+        spill: Spill | None = None,
     ) -> None:
         nx, ny = hdu.axes
         self.shape = (ny, nx)
@@ -190,7 +204,8 @@ class _Plane:
         self.encoding: Encoding = encoding_of(hdu.header, hdu.bitpix)
         self._source, self._path, self._hdu = source, path, hdu
         self._lock = threading.Lock()
-        self._unpacked: np.ndarray | None = None
+        self._spill = spill
+        self._unpacked: Callable[[int, int], np.ndarray] | None = None
         self._packed_sum: int | None = None
         self._sums = RowSums(ny, nx * self.encoding.stored.itemsize) if summed else None
 
@@ -198,7 +213,7 @@ class _Plane:
         """Return pixels, and the flags of those without a value."""
         self.check(y0, y1)
         if self._hdu.compressed:
-            return decode(self._stored()[y0:y1], self.encoding)
+            return decode(self._rows_of_tiles()(y0, y1), self.encoding)
         nx, size = self.shape[1], self.encoding.stored.itemsize
         pixels, flags = np.empty((y1 - y0, nx), self.encoding.dtype), None
         step = max(1, _BAND_BYTES // max(1, nx * size))
@@ -214,7 +229,7 @@ class _Plane:
     def stored(self, y0: int, y1: int, room: np.ndarray | None = None) -> np.ndarray:
         """Return numbers as they are in the file, in the bytes that are given if they fit."""
         if self._hdu.compressed:
-            return self._stored()[y0:y1]
+            return self._rows_of_tiles()(y0, y1)
         nx, dtype = self.shape[1], self.encoding.stored
         nbytes = (y1 - y0) * nx * dtype.itemsize
         if room is None or room.size < nbytes:
@@ -230,7 +245,7 @@ class _Plane:
     def data_sum(self) -> int:
         """Return the DATASUM of the unit; rows that have not been read are read."""
         if self._hdu.compressed:
-            self._stored()
+            self._rows_of_tiles()
             return self._packed_sum
         ny, nx = self.shape
         if self._sums is None:
@@ -259,17 +274,21 @@ class _Plane:
         if not 0 <= y0 <= y1 <= ny:
             raise ValueError(f"rows {y0}:{y1} are not within the {ny} rows of {self._path}")
 
-    def _stored(self) -> np.ndarray:
-        """Return the unpacked tiles, kept for the next band."""
+    def _rows_of_tiles(self) -> Callable[[int, int], np.ndarray]:
+        """Return what gives rows of the unpacked tiles, which are kept for the next band."""
         with self._lock:
             if self._unpacked is None:
                 data = bytearray(self._hdu.nbytes)
                 self._fill(memoryview(data), self._hdu.offset)
                 self._packed_sum = ones_complement_sum([np.frombuffer(data, np.uint8)])
                 try:
-                    self._unpacked = unpack(self._hdu, bytes(data))
+                    whole = unpack(self._hdu, bytes(data))
                 except OSError as error:
                     raise OSError(f"{self._path}: {error}") from error
+                if self._spill is None:
+                    self._unpacked = lambda y0, y1: whole[y0:y1]
+                else:
+                    self._unpacked = self._spill.image(whole)
             return self._unpacked
 
     def _fill(self, buffer: memoryview, offset: int) -> None:
@@ -288,6 +307,7 @@ def open_frame(
     hdu: HduSpec = None,
     instrument: Instrument | str | PathLike | None = None,
     summed: bool = False,
+    spills: bool = False,
 ) -> Iterator[OpenFrame]:
     """Open a frame to read it in bands of rows.
 
@@ -302,6 +322,8 @@ def open_frame(
         Knows the amplifiers; its `fix_header` is applied.
     summed : bool
         Add up the pixels' checksum while they are read, for `OpenFrame.checksum`.
+    spills : bool
+        Unpack a compressed file into a temporary file, and not into memory.
 
     Yields
     ------
@@ -322,13 +344,12 @@ def open_frame(
     >>> with open_frame("bias-001.fits") as frame:  # doctest: +SKIP
     ...     top = frame.rows(1000, 1020)
     """
-    source = open_source(path)
-    try:
+    with ExitStack() as opened:
+        spill = opened.enter_context(closing(Spill(path))) if spills else None
+        source = opened.enter_context(closing(open_source(path, spill)))
         layout = find_layout(source, path, hdu, instrument=instrument)
         header = fixed_header(layout.header, path, instrument)
-        yield OpenFrame(source, path, layout._replace(header=header), summed)
-    finally:
-        source.close()
+        yield OpenFrame(source, path, layout._replace(header=header), summed, spill)
 
 
 def fixed_header(

@@ -13,6 +13,7 @@ from typing import Protocol
 from astropy.io import fits
 
 from .cards import CARD_LENGTH, parse_cards
+from .spill import Spill, read_at
 
 BLOCK = 2880
 _NAME = re.compile(r".+\.(?:fits|fit|fts)(?:\.gz|\.fz)?", re.IGNORECASE | re.DOTALL)
@@ -67,14 +68,17 @@ class PlainSource:
 
 
 class GzipSource:
-    """A gzipped file, unpacked into memory as far as it is needed."""
+    """A gzipped file, unpacked as far as it is needed: into memory, or into a temporary file."""
 
     _CHUNK = 1 << 20
 
-    def __init__(self, path: str | PathLike) -> None:
+    def __init__(self, path: str | PathLike, spill: Spill | None = None) -> None:
         self._path = path
         self._stream = gzip.GzipFile(path, "rb")
+        self._spill = spill
+        self._file = None if spill is None else spill.file()
         self._bytes = bytearray()
+        self._size = 0
         self._at_end = False
         self._lock = threading.Lock()
 
@@ -82,6 +86,8 @@ class GzipSource:
         """Fill the buffer as far as the file goes; return the number of bytes."""
         with self._lock:
             self._unpack(offset + len(buffer))
+            if self._file is not None:
+                return read_at(self._file, buffer, offset)
             part = self._bytes[offset : offset + len(buffer)]
         buffer[: len(part)] = part
         return len(part)
@@ -90,7 +96,7 @@ class GzipSource:
         """Return the number of bytes unpacked, which is at least `end` if there are so many."""
         with self._lock:
             self._unpack(end)
-            return len(self._bytes)
+            return self._size
 
     def close(self) -> None:
         """Let go of the file."""
@@ -98,15 +104,19 @@ class GzipSource:
 
     def _unpack(self, end: int) -> None:
         """Unpack until `end`, or as far as a damaged file can be."""
-        while not self._at_end and len(self._bytes) < end:
+        while not self._at_end and self._size < end:
             try:
                 chunk = self._stream.read1(self._CHUNK)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                if not self._bytes:
+                if not self._size:
                     raise OSError(f"{self._path} cannot be unpacked: {error}") from error
                 chunk = b""
             self._at_end = not chunk
-            self._bytes += chunk
+            self._size += len(chunk)
+            if self._spill is None:
+                self._bytes += chunk
+            else:
+                self._spill.append(self._file, chunk)
 
 
 @dataclass(frozen=True)
@@ -163,8 +173,11 @@ def is_fits_name(path: str | PathLike) -> bool:
     return _NAME.fullmatch(os.path.basename(os.fspath(path))) is not None
 
 
-def open_source(path: str | PathLike) -> Source:
-    """Open a file, gzipped or not: its first bytes tell, not its name."""
+def open_source(path: str | PathLike, spill: Spill | None = None) -> Source:
+    """Open a file, gzipped or not: its first bytes tell, not its name.
+
+    What is unpacked goes into memory, or into the files of a `Spill`.
+    """
     source = PlainSource(path)
     try:
         magic = bytearray(2)
@@ -175,7 +188,7 @@ def open_source(path: str | PathLike) -> Source:
     if bytes(magic[:count]) != b"\x1f\x8b":
         return source
     source.close()
-    return GzipSource(path)
+    return GzipSource(path, spill)
 
 
 def read_hdu(source: Source, path: str | PathLike, index: int, offset: int) -> Hdu | None:

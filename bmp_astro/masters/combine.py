@@ -101,6 +101,8 @@ def combine(
         Noise in proportion to the level, for ``clip="noise"`` (IRAF's ``snoise``).
     mem_limit : float, optional
         Bytes to stay within, the result included; a quarter of the available memory by default.
+        Compressed files are unpacked one after the other into temporary files (``TMPDIR``), which
+        do not count.
     num_threads : int, optional
         Bands at a time; as many as there are cores by default.
     return_count : bool
@@ -248,7 +250,8 @@ def _open_all(frames: Sequence[Frame], opened: ExitStack) -> list[Source]:
             name = frame.header.get("FILENAME", f"frame {number}")
             sources.append(ccd_source(frame, str(name)))
         else:
-            sources.append(file_source(opened.enter_context(open_frame(frame, summed=True)), frame))
+            file = opened.enter_context(open_frame(frame, summed=True, spills=True))
+            sources.append(file_source(file, frame))
     if not sources:
         raise ValueError("there are no frames to combine")
     for what, facts in (

@@ -74,7 +74,7 @@ def open_inputs(
 
     def opening(one: Input) -> None:
         frame = opened.enter_context(
-            open_frame(one.row.path, instrument=how.instrument, summed=True)
+            open_frame(one.row.path, instrument=how.instrument, summed=True, spills=True)
         )
         one.raw = raw_frame(frame, one.row.path, how)
 

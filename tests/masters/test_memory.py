@@ -54,3 +54,18 @@ def test_memory_stays_within_the_limit_and_bytes_are_read_once(frames, threads):
     assert read < 1.1 * size
     mean = np.mean([read_frame(path).data for path in frames[:16]], axis=0, dtype=float)
     assert abs(total / mean.sum() - 1) < 1e-3
+
+
+@pytest.mark.parametrize("suffix", [".fits.gz", ".fits.fz"])
+def test_what_is_unpacked_stays_within_the_limit_too(tmp_path, suffix):
+    limit = 48e6
+    pixels = np.arange(1024 * 1024, dtype=np.float32).reshape(1024, 1024) % 1000
+    images = [pixels] * 16 + [pixels[:16, :16]] * 3
+    paths = [tmp_path / f"{index:02d}{suffix}" for index in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        write_frame(CCDData(image, unit="adu"), path)
+    command = [sys.executable, "-c", PROGRAM, str(limit), "2", *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    growth, _, total = map(float, done.stdout.split())
+    assert growth <= limit
+    assert abs(total / pixels.sum(dtype=float) - 1) < 1e-6
