@@ -71,7 +71,9 @@ def _facts(image: np.ndarray, header: fits.Header) -> tuple[tuple[str, str], ...
         unit = _UNITS.get(str(header.get("BUNIT", "")), str(header.get("BUNIT", "")))
         low, middle, high = np.percentile(finite, (1, 50, 99))
         facts.append(("Median", f"{shown(float(middle), '.4g')} {unit}".strip()))
-        facts.append(("1 % to 99 %", f"{shown(float(low), '.3g')} … {shown(float(high), '.3g')}"))
+        facts.append(
+            ("Pixels, 1 to 99 %", f"{shown(float(low), '.3g')} … {shown(float(high), '.3g')}")
+        )
     ny, nx = image.shape
     facts.append(("Size", f"{nx} \N{MULTIPLICATION SIGN} {ny}"))
     return tuple(facts)

@@ -211,7 +211,10 @@ def _masters_column(names: tuple[str, ...], anchors: Mapping[str, str]) -> Colum
 
     def link(text: str) -> str:
         name = PurePath(text).name
-        return f'<a href="#{anchors[name]}">{escape(name)}</a>' if name in anchors else escape(name)
+        if name not in anchors:
+            return escape(name)
+        short = escape(name.removeprefix("master_").removesuffix(".fits"))
+        return f'<a href="#{anchors[name]}" title="{escape(name)}">{short}</a>'
 
     def markup(row: Row) -> str:
         return "<br>".join(link(shown(row[name])) for name in names if name in row)

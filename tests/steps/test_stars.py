@@ -4,6 +4,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData
 
 from bmp_astro.fits import with_flags
+from bmp_astro.simulate import simulate_night
 from bmp_astro.steps.light import why_no_light
 from bmp_astro.steps.stars import count_stars, some_rows
 
@@ -99,3 +100,11 @@ def test_calibration_frames_of_a_real_camera_have_few(real_data, pattern, most):
     if not paths:
         pytest.skip("the NGC 520 frames are not there")
     assert all(count_stars(fits.getdata(path)) <= most for path in paths)
+
+
+def test_dust_in_flats_and_wide_structure_are_no_stars(tmp_path):
+    night = simulate_night(tmp_path, n_bias=0, n_dark=0, n_light=0, bad_files=False)
+    flats = night.paths("flat")
+    assert len(flats) == 10
+    assert max(count_stars(fits.getdata(path)[:256]) for path in flats) <= 10
+    assert count_stars(sky() + stars(20, 21, 100)) == 0
