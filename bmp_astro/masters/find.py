@@ -30,7 +30,9 @@ def find_masters(where: str | os.PathLike | Iterable[str | os.PathLike]) -> list
     Parameters
     ----------
     where : path or iterable of paths
-        Directories (their own files; other files in them are passed over) and files.
+        Directories and files. Of a directory its own files count, and those in ``masters`` below
+        it, also one level deeper, as the output of a night or of several has them; other files
+        are passed over.
 
     Returns
     -------
@@ -63,7 +65,9 @@ def find_masters(where: str | os.PathLike | Iterable[str | os.PathLike]) -> list
 def _masters_in(folder: Path) -> list[MasterFile]:
     """The masters among a directory's files; one that cannot be read is passed over, and named."""
     found = []
-    for path in sorted(path for path in folder.iterdir() if is_fits_name(path.name)):
+    folders = [folder, *sorted(folder.glob("masters")), *sorted(folder.glob("*/masters"))]
+    paths = [path for each in folders if each.is_dir() for path in sorted(each.iterdir())]
+    for path in (path for path in paths if is_fits_name(path.name)):
         try:
             master = _master(path)
         except (OSError, ValueError) as error:

@@ -48,6 +48,11 @@ class Whereabouts:
             self._add_folder(folder)
         for folder in (own, own.parent):
             self._add_folder(folder)
+        for folder in (
+            own,
+            own.parent,
+            own.parent.parent,
+        ):  # the last one is that of several nights
             for name in _folders_of(folder):
                 self._add_folder(Path(name))
 
@@ -79,4 +84,7 @@ def _folders_of(outdir: Path) -> Iterator[str]:
         except (OSError, ValueError):  # a table that is damaged tells nothing
             continue
         for column in set(columns) & set(rows.colnames):
-            yield from dict.fromkeys(os.path.dirname(str(name)) for name in rows[column] if name)
+            for name in dict.fromkeys(os.path.dirname(str(name)) for name in rows[column] if name):
+                yield name
+                if column != "in_name":  # a master of the run, by its name in there
+                    yield os.path.join(outdir, name)

@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from bmp_astro import inventory, plan_night, reduce_night
+from bmp_astro import inventory, plan_night, provenance, reduce_night
 from bmp_astro.cli import main
 from bmp_astro.night import summary
 from bmp_astro.night.inventory import Frame
@@ -70,6 +70,23 @@ def test_what_a_night_lacks_is_borrowed_and_the_row_says_how_old_it_is(reduced, 
     assert row["master_bias"] == "second/masters/master_bias.fits"
     assert row["master_flat"] == "first/masters/master_flat_R.fits"
     assert "flat: first/masters/master_flat_R.fits, 24.0 h away" in row["why"]
+
+
+def test_a_product_of_borrowed_masters_can_be_traced(reduced):
+    out, _ = reduced
+    tree = provenance(out / "second/lights/cluster-R-002_reduced.fits")
+    assert tree.matches
+    flat = next(source for source in tree.sources if source.role == "master flat")
+    assert flat.path == str(out / "first/masters/master_flat_R.fits")
+
+
+def test_masters_of_several_reduced_nights_serve_another(reduced, tree):
+    out, _ = reduced
+    [light, *_] = sorted((tree / "second").glob("cluster-R*"))
+    plan = plan_night(light, masters=out)
+    assert plan["master_bias"][0] == str(out / "second/masters/master_bias.fits")
+    assert plan["master_flat"][0] == str(out / "first/masters/master_flat_R.fits")
+    assert "rather than" in plan["why"][0]
 
 
 def test_a_night_alone_gives_the_same_light(tree, reduced, tmp_path):
