@@ -153,17 +153,24 @@ def overhead(runners: dict[str, Runner], rounds: int = 3) -> None:
 
 
 class PeakOfWorkers(threading.Thread):
-    """Looks at the memory of all processes that this one has started, and keeps the most."""
+    """Looks at the memory of all processes that this one has started, and keeps the most.
+
+    What this process itself takes more than before counts too: one worker may be this one.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.most = 0.0
+        self._this = psutil.Process()
+        self._before = own_memory(self._this)
         self._over = threading.Event()
 
     def run(self) -> None:
         """Look every 20 ms."""
         while not self._over.wait(0.02):
-            self.most = max(self.most, sum(map(own_memory, psutil.Process().children(True))))
+            workers = sum(map(own_memory, self._this.children(recursive=True)))
+            here = max(own_memory(self._this) - self._before, 0)
+            self.most = max(self.most, workers + here)
 
     def __enter__(self) -> "PeakOfWorkers":
         self.start()
