@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from .helpers import multi_logging as multi_logging
     from .helpers import multi_proc as multi_proc
     from .helpers import no_outfile as no_outfile
+    from .journal import read_journal as read_journal
     from .localexecutors import NoDaemonPool as NoDaemonPool
+    from .locks import DirectoryInUse as DirectoryInUse
     from .machine.resources import available_cores as available_cores
     from .machine.resources import available_memory as available_memory
     from .machine.resources import num_can_process as num_can_process
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
     from .outcome import PipelineInterrupted as PipelineInterrupted
     from .outcome import Rejected as Rejected
     from .outcome import prune_pout as prune_pout
+    from .pool.errors import PoolError as PoolError
+    from .pool.errors import TaskMemoryExceeded as TaskMemoryExceeded
+    from .pool.errors import TaskTimeout as TaskTimeout
+    from .pool.errors import WorkerDied as WorkerDied
+    from .pool.errors import WorkerStartError as WorkerStartError
     from .pool.supervised import SupervisedPool as SupervisedPool
     from .settings import Settings as Settings
     from .table import cached_pout as cached_pout
@@ -48,9 +55,18 @@ _HOMES = {
         "multi_proc",
         "no_outfile",
     ),
+    "journal": ("read_journal",),
     "localexecutors": ("NoDaemonPool",),
+    "locks": ("DirectoryInUse",),
     "machine.resources": ("available_cores", "available_memory", "num_can_process"),
     "outcome": ("Outcome", "PipelineError", "PipelineInterrupted", "Rejected", "prune_pout"),
+    "pool.errors": (
+        "PoolError",
+        "TaskMemoryExceeded",
+        "TaskTimeout",
+        "WorkerDied",
+        "WorkerStartError",
+    ),
     "pool.supervised": ("SupervisedPool",),
     "settings": ("Settings",),
     "table": ("cached_pout", "pout_to_table"),
