@@ -10,7 +10,15 @@ from astropy.nddata import CCDData
 from astropy.table import QTable
 
 from .core import BigMultiPipe, Outcome, PipelineError, Rejected, pout_to_table
-from .fits import Instrument, checked_classification, read_frame, read_header, write_frame
+from .fits import (
+    Instrument,
+    amplifiers_of,
+    checked_classification,
+    find_instrument,
+    read_frame,
+    read_header,
+    write_frame,
+)
 from .masters.pipe import file_identity
 from .steps import calibrate, image_statistics, observation_facts, raise_alarms
 from .steps.light import why_no_light
@@ -20,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 # Raw integers, float32 pixels, variance and sigma, flags, and the float64 strips of a tile.
 BYTES_PER_PIXEL = 24
+# Of several amplifiers also their image, its level, and maps of gain, noise and saturation.
+AMPLIFIERS_BYTES_PER_PIXEL = 24
 # A product: float32 pixels, float32 sigma, and flags; and its headers.
 PRODUCT_BYTES_PER_PIXEL = 9
 PRODUCT_HEADERS = 64 * 2**10
@@ -273,10 +283,13 @@ def frame_size(in_name: Any) -> int:
     if not isinstance(in_name, str | os.PathLike):
         return sum(frame_size(name) for name in in_name)
     try:
-        ny, nx = read_header(in_name).shape
+        found = read_header(in_name)
+        several = amplifiers_of(found.header, find_instrument(None, found.header))
     except (OSError, ValueError):
         return BYTES_PER_TASK
-    return BYTES_PER_TASK + BYTES_PER_PIXEL * ny * nx
+    ny, nx = found.shape
+    per_pixel = BYTES_PER_PIXEL + (AMPLIFIERS_BYTES_PER_PIXEL if several else 0)
+    return BYTES_PER_TASK + per_pixel * ny * nx
 
 
 def product_size(in_name: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import astropy.units as u
 
+from .amplifiers import amplifiers_of
 from .cardvalues import card_value, meaningful
 from .common import FACTS
 from .dates import is_ambiguous
@@ -84,8 +85,20 @@ def _notes_on_gain(instrument: Instrument, header: Mapping[str, Any]) -> Iterato
         said = card_value(header, "GAIN")
         yield f"GAIN = {said!r} is taken for a setting of the camera, not for electron/adu"
     found = [name for name in _AMPLIFIERS if name in header]
-    if found and instrument.value("gain", header) is None:
+    if (
+        found
+        and not _has_amplifiers(instrument, header)
+        and instrument.value("gain", header) is None
+    ):
         yield f"{found[0]} is the gain of one amplifier: the frame as a whole has none"
+
+
+def _has_amplifiers(instrument: Instrument, header: Mapping[str, Any]) -> bool:
+    """Tell whether the instrument knows the amplifiers of this frame."""
+    try:
+        return bool(amplifiers_of(header, instrument))
+    except ValueError:
+        return False
 
 
 def _notes_on_temperature(instrument: Instrument, header: Mapping[str, Any]) -> Iterator[str]:

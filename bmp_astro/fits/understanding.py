@@ -95,15 +95,21 @@ def understand(
     for name in (*FACTS, *camera.keys):
         value, source = camera.fact(name, header)
         rows.append((name, *_shown(value), source))
+    notes = implausible(camera, header, path)
+    try:
+        readouts = amplifiers_of(header, camera)
+    except ValueError as error:
+        readouts = ()
+        notes.append(str(error))
     rows += [
         (f"amplifier {number}", _shown_readout(readout), "", "")
-        for number, readout in enumerate(amplifiers_of(header, camera), start=1)
+        for number, readout in enumerate(readouts, start=1)
     ]
     name = fspath(path)
     return Understanding(
         camera,
         Table(rows=rows, names=("fact", "value", "unit", "source"), dtype=(str,) * 4),
-        implausible(camera, header, path),
+        notes,
         starting_toml(camera, header, header.get("FILENAME", name)),
     )
 

@@ -11,7 +11,8 @@ from astropy.nddata import CCDData
 
 from ..fits import Instrument, find_instrument, read_frame
 from ..steps import subtract_overscan, trim
-from ..steps.facts import find_excess_noise, find_saturation, find_section
+from ..steps.amplifiers import raw_readouts
+from ..steps.facts import find_excess_noise, find_overscan, find_saturation, find_section
 from ..steps.plateau import find_plateau
 from ..steps.provenance import why_not_raw
 from .camera import CameraMeasures, Measured, difference_alarm
@@ -145,20 +146,30 @@ class _Look:
         if reason:
             raise ValueError(f"{name} is not a raw frame: {reason}")
         camera = find_instrument(self.instrument, ccd.header)
-        level, _ = find_saturation(ccd, self.saturation, camera)
-        overscan = find_section(ccd, "overscan_section", self.overscan_section, camera)
-        window = find_section(ccd, "trim_section", self.trim_section, camera)
-        raw = ccd if window is None else trim(ccd, window)
+        raw, ccd = self._trimmed(ccd, camera)
+        level, _ = find_saturation(raw, self.saturation, camera)
         self._remember(raw.data, name)
-        if overscan is not None:
-            without = subtract_overscan(ccd, overscan)
-            ccd = without if window is None else trim(without, window)
-        else:
-            ccd = raw
         pixels = sample_of(ccd_source(ccd, name), _PIXELS).data.astype(np.float32)
         if masked and level is not None:
             pixels[sample_of(ccd_source(raw, name), _PIXELS).data >= level] = np.nan
         return _Sample(pixels, camera, ccd.header)
+
+    def _trimmed(self, ccd: CCDData, camera: Instrument) -> tuple[CCDData, CCDData]:
+        """Return a frame as it is and without its overscan level, both trimmed or assembled."""
+        several = raw_readouts(ccd, camera)
+        window = self.trim_section
+        if not several:
+            window = find_section(ccd, "trim_section", window, camera)
+        cut = several or window is not None
+        raw = trim(ccd, window, camera) if cut else ccd
+        if several:
+            has_overscan = any(one.overscan for one in several)
+        else:
+            has_overscan = find_overscan(ccd, self.overscan_section, camera) is not None
+        if not has_overscan:
+            return raw, raw
+        without = subtract_overscan(ccd, self.overscan_section, instrument=camera)
+        return raw, trim(without, window, camera) if cut else without
 
     def _remember(self, raw: np.ndarray, name: str) -> None:
         if self.maxima is None:

@@ -215,6 +215,8 @@ def _begun_of_many(
     assembly = Assembly(readouts, ccd.data.__getitem__, crosstalk, **options)
     frame = assembled(remade(ccd), readouts, instrument)
     terms = _saturation_terms(frame, saturation, instrument)
+    if np.ndim(terms.get("saturation")):  # flags take less room than a level for each pixel
+        terms = {"flags": (frame.data >= terms["saturation"]) * np.uint8(MaskBit.SATURATED)}
     record_levels(frame.header, assembly, words_of((), **options))
     level = assembly.level(0, len(frame.data))
     if level is not None:

@@ -331,3 +331,11 @@ def test_a_wcs_is_turned_with_its_pixels():
     assert (turned["CRPIX2"], turned["CDELT2"]) == (12.0, 0.2)
     back = turn_wcs(turned, (slice(10, 20), slice(29, 19, -1)), raw)
     assert dict(back) == pytest.approx(dict(header))
+
+
+def test_amplifiers_that_do_not_fit_are_a_note_of_what_is_understood(mosaic):
+    path, _ = mosaic(DETSEC="UNKNOWN")
+    camera = Instrument("gap", amplifiers=(Amplifier("[1:5,1:9]"), Amplifier("[7:9,1:9]")))
+    found = understand(path, instrument=camera)
+    assert any("leave gaps between them" in note for note in found.notes)
+    assert "amplifier 1" not in found.facts["fact"].tolist()

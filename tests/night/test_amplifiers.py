@@ -5,8 +5,9 @@ import pytest
 from astropy.io import fits
 
 from bmp_astro import read_frame, reduce_night
+from bmp_astro.ccdmultipipe import BYTES_PER_TASK, frame_size
 from bmp_astro.fits import MaskBit
-from bmp_astro.masters import build_master
+from bmp_astro.masters import build_master, measure_camera
 from bmp_astro.simulate import simulate_night
 from bmp_astro.steps import calibrate
 
@@ -122,3 +123,16 @@ def test_a_wrong_gain_or_read_noise_is_an_alarm_of_that_amplifier(night, tmp_pat
     _, report = build_master("bias", paths)
     (alarm,) = [alarm for alarm in report.alarms if "read noise" in alarm]
     assert alarm.startswith("amplifier 3: the read noise is")
+
+
+def test_the_camera_is_measured_on_the_assembled_frames(night):
+    camera = measure_camera(night.paths("bias"), night.paths("flat"))
+    gains = [amplifier.gain for amplifier in night.detector.amplifiers]
+    assert min(gains) < camera.gain.value.value < max(gains)
+    assert camera.read_noise.value.value == pytest.approx(6, rel=0.3)  # between 3.6 and 8.9
+
+
+def test_more_memory_is_counted_for_several_amplifiers(night, tmp_path):
+    one = simulate_night(tmp_path, **SMALL, bad_files=False)
+    several, single = (each.paths("light")[0] for each in (night, one))
+    assert frame_size(several) - BYTES_PER_TASK > 1.8 * (frame_size(single) - BYTES_PER_TASK)
