@@ -4,6 +4,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from astropy.nddata import CCDData
@@ -20,7 +21,17 @@ from .fits import (
     write_frame,
 )
 from .masters.pipe import file_identity
-from .steps import calibrate, image_statistics, observation_facts, raise_alarms
+from .steps import (
+    calibrate,
+    find_sources,
+    image_statistics,
+    mask_trails,
+    observation_facts,
+    raise_alarms,
+    remove_cosmic_rays,
+    subtract_background,
+    subtract_fringe,
+)
 from .steps.light import why_no_light
 from .steps.master import CACHE_SIZE
 
@@ -248,6 +259,17 @@ class CalibrationPipe(CCDMultiPipe):
     >>> SX694(outdir="reduced").kwargs["instrument"].name
     'SX694'
     """
+
+    #: What `~bmp_astro.reduce_night` does after the calibration if it is asked to, in this order.
+    extra_steps: Mapping[str, Callable[..., Any]] = MappingProxyType(
+        {
+            "cosmic_rays": remove_cosmic_rays,
+            "trails": mask_trails,
+            "fringes": subtract_fringe,
+            "background": subtract_background,
+            "sources": find_sources,
+        }
+    )
 
     #: Post-processing steps that `~bmp_astro.reduce_night` adds, for the columns of its table.
     summary_steps: tuple[Callable[..., Any], ...] = (

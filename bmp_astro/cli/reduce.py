@@ -35,7 +35,18 @@ def add_reduce(commands: Any) -> None:
     add("--previous-masters", metavar="DIR", help="masters to compare the new ones with")
     add("--no-defects", action="store_true", help="do not look for hot, dead and unstable pixels")
     add("--compress", action="store_true", help="write lights Rice-compressed, as .fits.fz")
+    _add_extra(parser)
     _add_progress(parser)
+
+
+def _add_extra(parser: argparse.ArgumentParser) -> None:
+    """What may be done with the lights after the calibration."""
+    add = parser.add_argument
+    add("--cosmic-rays", action="store_true", help="mask cosmic rays in the lights")
+    add("--trails", action="store_true", help="mask the trails of satellites in the lights")
+    add("--fringe", metavar="FILE", help="a fringe frame to scale and subtract from the lights")
+    add("--background", action="store_true", help="subtract the sky from the lights")
+    add("--sources", action="store_true", help="count the sources, and measure their width")
 
 
 def _add_progress(parser: argparse.ArgumentParser) -> None:
@@ -74,9 +85,22 @@ def _reduce(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         progress=options.progress,
         compress=options.compress,
+        extra_steps=_extra_steps(options),
         **_given(options),
     )
     return _show(table, options.outdir)
+
+
+def _extra_steps(options: argparse.Namespace) -> list[str]:
+    """What is to be done with the lights after the calibration."""
+    asked = {
+        "cosmic_rays": options.cosmic_rays,
+        "trails": options.trails,
+        "fringes": options.fringe is not None,
+        "background": options.background,
+        "sources": options.sources,
+    }
+    return [name for name, is_asked in asked.items() if is_asked]
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
@@ -85,6 +109,7 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
         "previous_masters": options.previous_masters,
         "find_defects": False if options.no_defects else None,
         "bad_pixel_mask": dict(options.set).get(MASK),
+        "master_fringe": options.fringe,
     }
     return {name: value for name, value in keywords.items() if value is not None}
 

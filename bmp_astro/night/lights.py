@@ -1,7 +1,7 @@
 """The light frames of a night: each calibrated with the masters that the plan chose for it."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,17 @@ def reduce_lights(
     for folder in dict.fromkeys(folders):
         rows = lights[[each == folder for each in folders]]
         yield from _reduce_in(folder, rows, plan, out, pipe, lost, keywords)
+
+
+def chosen_steps(
+    pipe: type[CalibrationPipe], names: Collection[str], keywords: Mapping[str, Any]
+) -> list[Callable[..., Any]]:
+    """The extra steps of a pipe that were asked for by name, in their order."""
+    if isinstance(names, str) or set(names) - set(pipe.extra_steps):
+        raise ValueError(f"extra_steps is {names!r}: expected some of {list(pipe.extra_steps)}")
+    if "fringes" in names and keywords.get("master_fringe") is None:
+        raise ValueError("extra_steps has 'fringes' but there is no fringe frame: master_fringe=")
+    return [step for name, step in pipe.extra_steps.items() if name in names]
 
 
 def _reduce_in(

@@ -18,6 +18,7 @@ _MASTERS = {
     "MDARK": "master dark",
     "MFLAT": "master flat",
     "MMASK": "bad pixel mask",
+    "MFRNG": "fringe frame",
 }
 _CHANGED = ("its pixels have changed", "its header has changed")
 _INPUTS = {("IMCMB", "IMSUM"): "input", ("IMREJ", "IMRSM"): "not used"}
@@ -33,7 +34,7 @@ class Provenance:
         Its name in the header of the product that was made of it; for the product itself its path.
     role : str
         ``"product"``, ``"input"``, ``"not used"`` (an input that was refused), ``"master bias"``,
-        ``"master dark"``, ``"master flat"`` or ``"bad pixel mask"``.
+        ``"master dark"``, ``"master flat"``, ``"bad pixel mask"`` or ``"fringe frame"``.
     path : str or None
         Where it is; None if it was not found.
     problems : list of str

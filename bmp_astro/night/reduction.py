@@ -10,14 +10,14 @@ from typing import Any
 from astropy.table import QTable, Row, Table
 
 from ..ccdmultipipe import CalibrationPipe
-from ..core import Outcome, PipelineInterrupted
+from ..core import Outcome, PipelineInterrupted, assure_list
 from ..core.locks import locked
 from ..core.resume import JOURNAL_NAME
 from ..core.table import write_table
 from .checks import PerKind, check_apart, check_kinds, check_run, check_usable, with_guesses
 from .dates import MaxAge
 from .inventory import Frame, Raw, Spec, survey
-from .lights import reduce_lights
+from .lights import chosen_steps, reduce_lights
 from .log import LOG_NAME, night_log
 from .masters import build_masters, light_keywords, master_keywords
 from .nights import Longitude, nights_of
@@ -54,6 +54,7 @@ def reduce_night(
     overwrite: bool = False,
     progress: bool | None = None,
     compress: bool = False,
+    extra_steps: Collection[str] = (),
     **kwargs: Any,
 ) -> QTable:
     """Reduce a night, or several: masters are built, lights calibrated, every file accounted for.
@@ -118,6 +119,12 @@ def reduce_night(
         Write the lights tile-compressed, as ``.fits.fz``: pixels and uncertainty rounded to a
         sixteenth of their noise, with a dither (see `~bmp_astro.write_frame`, ``quantize``), the
         mask without loss.
+    extra_steps : collection of str
+        What is done with the lights besides, in this order: ``"cosmic_rays"``, ``"trails"``,
+        ``"fringes"`` (with ``master_fringe``), ``"background"``, ``"sources"``; see
+        `~bmp_astro.steps.remove_cosmic_rays`, `~bmp_astro.steps.mask_trails`,
+        `~bmp_astro.steps.subtract_fringe`, `~bmp_astro.steps.subtract_background` and
+        `~bmp_astro.steps.find_sources`, whose keywords may be given too.
     **kwargs
         Control keywords for the steps, and what ``pipe`` takes: ``pre_process_list`` for example.
 
@@ -158,6 +165,7 @@ def reduce_night(
     <Quantity 120. s>
     """
     out = Path(outdir)
+    extra = chosen_steps(pipe, extra_steps, kwargs)
     camera = pipe.instrument if instrument is None else instrument
     check_kinds(combine=combine, gates=gates)
     check_run(executor, num_processes)
@@ -204,9 +212,13 @@ def reduce_night(
                 keywords = {**engine, **master_keywords(kwargs), **own}
                 for outcome in build_masters(kind, plan, out, lost, keywords):
                     outcomes[outcome.in_name] = outcome
-            keywords = {**engine, "executor": executor, **light_keywords(kwargs)}
-            if compress:
-                keywords.setdefault("quantize", QUANTIZE)
+            keywords = {
+                **engine,
+                **({"quantize": QUANTIZE} if compress else {}),
+                "executor": executor,
+                **light_keywords(kwargs),
+                "post_process_list": [*extra, *assure_list(kwargs.get("post_process_list"))],
+            }
             for outcome in reduce_lights(plan, out, pipe, lost, keywords):
                 outcomes[outcome.in_name] = outcome
         except PipelineInterrupted as stop:

@@ -1,6 +1,7 @@
 """The steps of a calibration: plain functions from CCDData to CCDData."""
 
 from .alarms import raise_alarms
+from .background import subtract_background, subtract_fringe
 from .bias import subtract_bias
 from .calibrate import calibrate
 from .cosmicray import remove_cosmic_rays
@@ -16,6 +17,7 @@ from .single import as_single
 from .sky import observation_facts
 from .sources import find_sources
 from .statistics import image_statistics
+from .trails import mask_trails
 from .trim import trim
 from .uncertainty import create_uncertainty
 
@@ -32,11 +34,14 @@ __all__ = [
     "image_statistics",
     "mask_bad_pixels",
     "mask_saturated",
+    "mask_trails",
     "observation_facts",
     "raise_alarms",
     "remove_cosmic_rays",
+    "subtract_background",
     "subtract_bias",
     "subtract_dark",
+    "subtract_fringe",
     "subtract_overscan",
     "trim",
 ]

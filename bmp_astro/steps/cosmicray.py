@@ -20,6 +20,7 @@ def remove_cosmic_rays(
     cosmicray_sigma: float = 4.5,
     cosmicray_replace: bool = False,
     instrument: Any = None,
+    bmp_meta: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> CCDData:
     """Mask cosmic rays by their sharp edges.
@@ -42,6 +43,8 @@ def remove_cosmic_rays(
         Put a local mean in the place of the pixels that are found. They are masked either way.
     instrument : Instrument or str, optional
         Knows gain, read noise and saturation; by default chosen by the header.
+    bmp_meta : dict, optional
+        The frame's metadata. It gets ``cosmicray_fraction``, of all pixels.
     **kwargs
         Not used.
 
@@ -90,7 +93,13 @@ def remove_cosmic_rays(
         data[found] = (cleaned / gain)[found]
     bits = found * np.uint8(MaskBit.COSMIC_RAY)
     frame = remade(ccd, data=data, flags=joined_flags(flags, bits))
-    add_history(frame.header, f"cosmic rays: {np.count_nonzero(found)} pixels masked")
+    add_history(
+        frame.header,
+        f"cosmic rays: {np.count_nonzero(found)} pixels masked, from {cosmicray_sigma:g} sigma"
+        f"{', and replaced' if cosmicray_replace else ''}",
+    )
+    if bmp_meta is not None:
+        bmp_meta["cosmicray_fraction"] = float(found.mean())
     return frame
 
 

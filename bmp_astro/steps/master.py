@@ -114,6 +114,13 @@ def open_master(master: Any, kind: str, ccd: CCDData) -> Master:
     return opened if window is None else opened.window(window)
 
 
+def open_fringe(master_fringe: Any, shape: tuple[int, int]) -> Master:
+    """Return a fringe frame for a frame of that shape."""
+    opened = _opened(master_fringe)
+    _check_shape(opened.ccd.shape, shape, "fringe frame")
+    return opened
+
+
 def open_bad_pixels(bad_pixel_mask: Any, *shapes: tuple[int, int]) -> np.ndarray:
     """Return where pixels are bad, bool; the shape must be one of ``shapes``."""
     mask = _mask(bad_pixel_mask).ccd.data

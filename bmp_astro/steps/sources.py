@@ -1,6 +1,7 @@
 """Count the sources in a frame, and measure how sharp and how round they are."""
 
 import logging
+from types import ModuleType
 from typing import Any
 
 import astropy.units as u
@@ -74,10 +75,7 @@ def find_sources(
     """
     if bmp_meta is None:
         return ccd
-    try:
-        import sep
-    except ImportError as error:
-        raise ImportError('finding sources needs sep: pip install "bmp_astro[sources]"') from error
+    sep = sep_module("finding sources")
     pixels = np.array(ccd.data, dtype=np.float32, order="C")
     flags = flags_of(ccd)
     mask = ~np.isfinite(pixels) if flags is None else ~np.isfinite(pixels) | (flags != 0)
@@ -106,6 +104,15 @@ def find_sources(
         bmp_meta["fwhm"] = _fwhm(sep, pixels, mask, bright) * u.pix
         bmp_meta["ellipticity"] = float(np.median(1 - bright["b"] / bright["a"]))
     return ccd
+
+
+def sep_module(purpose: str) -> ModuleType:
+    """Return the module ``sep``, which is not always installed."""
+    try:
+        import sep
+    except ImportError as error:
+        raise ImportError(f'{purpose} needs sep: pip install "bmp_astro[sources]"') from error
+    return sep
 
 
 def _is_well_measured(found: np.ndarray, shape: tuple[int, int], rms: float) -> np.ndarray:

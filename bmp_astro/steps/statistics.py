@@ -64,7 +64,7 @@ def image_statistics(
     found = {}
     for color, plane in (colors if colors else {"": WHOLE}).items():
         part = None if flags is None else flags[plane]
-        sample = np.sort(_sample(ccd.data[plane], part, n_good // max(len(colors), 1)))
+        sample = np.sort(even_sample(ccd.data[plane], part, n_good // max(len(colors), 1)))
         if sample.size:
             found[color] = (float(_median(sample)), *clipped_background(sample))
     if found:
@@ -137,7 +137,7 @@ def _median(ordered: np.ndarray) -> np.floating:
     return np.mean(ordered[(len(ordered) - 1) // 2 : middle + 1])
 
 
-def _sample(data: np.ndarray, flags: np.ndarray | None, n_good: int) -> np.ndarray:
+def even_sample(data: np.ndarray, flags: np.ndarray | None, n_good: int) -> np.ndarray:
     """Return good pixels, every k-th of the frame, where k visits all columns in turn."""
     step = max(1, n_good // SAMPLE)
     while math.gcd(step, data.shape[1]) > 1:
