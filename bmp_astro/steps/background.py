@@ -148,7 +148,7 @@ def subtract_fringe(
     30 5
     """
     required(master_fringe, "fringe frame", "master_fringe")
-    master = open_fringe(master_fringe, ccd.shape)
+    master = open_fringe(master_fringe, ccd)
     flags = flags_of(ccd)
     pattern = master.ccd.data.astype(np.float32)
     good = np.isfinite(ccd.data) & np.isfinite(pattern)

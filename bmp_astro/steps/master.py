@@ -114,11 +114,11 @@ def open_master(master: Any, kind: str, ccd: CCDData) -> Master:
     return opened if window is None else opened.window(window)
 
 
-def open_fringe(master_fringe: Any, shape: tuple[int, int]) -> Master:
-    """Return a fringe frame for a frame of that shape."""
+def open_fringe(master_fringe: Any, ccd: CCDData) -> Master:
+    """Return a fringe frame for a frame, which it must fit as masters must."""
     opened = _opened(master_fringe)
-    _check_shape(opened.ccd.shape, shape, "fringe frame")
-    return opened
+    window = window_in(opened.ccd, ccd, "fringe frame")
+    return opened if window is None else opened.window(window)
 
 
 def open_bad_pixels(bad_pixel_mask: Any, *shapes: tuple[int, int]) -> np.ndarray:
