@@ -41,13 +41,15 @@ def by_directory(frames: list[Frame], tops: Sequence[str]) -> list[Frame]:
     Returns
     -------
     list of Frame
-        The same frames; without a night where fewer than two directories were named.
+        The same frames; without a night where fewer than two directories have light frames, since
+        the others are then that night's calibration.
     """
     folders = [top for top in dict.fromkeys(tops) if os.path.isdir(top)]
-    if len(folders) < 2:
+    found = [_folder_of(frame.path, folders) for frame in frames]
+    with_lights = {folder for f, folder in zip(frames, found, strict=True) if f.kind == "light"}
+    if len(with_lights.intersection(folders)) < 2:
         _warn_of_long_nights(frames)
         return frames
-    found = [_folder_of(frame.path, folders) for frame in frames]
     names = _unique_names(dict.fromkeys(found))
     return [replace(f, night=names[folder]) for f, folder in zip(frames, found, strict=True)]
 

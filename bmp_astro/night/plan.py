@@ -84,7 +84,7 @@ def plan_night(
         With ``"trust"`` frames whose header says that they were calibrated already are taken.
     split_nights : bool
         Divide the frames into nights from local noon to noon. Else each of several directories
-        is a night, and a single one, with all below it, too.
+        with light frames is a night, and a single one, with all below it, too.
     longitude : float or `~astropy.units.Quantity`, optional
         Of the site, degrees to the east; by default what the headers say, else nights are told by
         gaps of more than 6 hours.

@@ -63,7 +63,7 @@ def reduce_night(
     ----------
     raw : str, path or iterable of them
         Directories of raw frames (with their subdirectories), and raw frames. Nothing in them is
-        changed. Each of several directories is a night.
+        changed. Each of several directories with lights is a night.
     outdir : str or path
         Where the products go: ``masters/*.fits``, ``lights/<stem>_reduced.fits``, ``night.ecsv``
         (the returned table), ``plan.ecsv`` and ``bmp_astro.log``. Made if it does not exist; it

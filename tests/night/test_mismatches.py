@@ -7,6 +7,7 @@ import pytest
 from astropy.io import fits
 
 from bmp_astro import Instrument, plan_night, reduce_night
+from bmp_astro.cli import main
 from bmp_astro.simulate import simulate_night
 
 # What is changed in the header of a light that fits otherwise, and what its row then says.
@@ -98,3 +99,10 @@ def test_trust_takes_what_was_calibrated_but_does_nothing_twice(night):
     table = reduce_night(names, folder / "trust", require=("bias",), classification="trust")
     assert table["status"].tolist() == ["failed", "done", "done"]
     assert "the bias is applied already (CALSTAT = 'BDF')" in table["message"][0]
+
+
+def test_the_command_can_trust(night, capsys):
+    raw = night[0]
+    for classification, is_taken in (("warn", False), ("trust", True)):
+        assert main(["plan", str(raw), "--classification", classification]) == 0
+        assert ("lights/calstat_reduced.fits" in capsys.readouterr().out) == is_taken

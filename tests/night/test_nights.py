@@ -191,6 +191,14 @@ def test_directories_of_one_name_are_told_apart(tmp_path):
     assert {frame.night for frame in by_directory(frames, tops[:1])} == {""}
 
 
+def test_directories_of_lights_and_of_calibration_frames_are_one_night(tmp_path):
+    tops = [str(tmp_path / kind) for kind in ("lights", "flats")]
+    for top in tops:
+        (tmp_path / top).mkdir()
+    frames = [*dated(None, folder=tops[0]), Frame(f"{tops[1]}/a.fits", "flat")]
+    assert by_directory(frames, tops) == frames
+
+
 def test_lights_of_two_nights_in_one_directory_are_remarked_upon(caplog):
     by_directory(dated("2026-03-14T22:00:00", "2026-03-16T22:00:00"), ["raw"])
     assert "span 48 hours" in caplog.text
