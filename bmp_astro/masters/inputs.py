@@ -10,13 +10,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from ..fits import open_frame
+import numpy as np
+
+from ..fits import Keyword, MaskBit, open_frame
 from ..steps.dark import SAME_EXPOSURE
 from .alike import check_alike
 from .planes import plane_source, planes_of
 from .quality import FrameStats, InputRow, Limits, check_flat, frame_stats
 from .raw import Calibration, RawFrame, raw_frame
+from .source import sample_of
 from .stack import threads_for
+
+_PIXELS = 2**16
+_LINEAR = Keyword("MAXLIN", kind=float)
 
 logger = logging.getLogger(__name__)
 
@@ -161,6 +167,8 @@ def check_inputs(
                 pedestal=one.raw.pedestal,
                 saturation=one.raw.saturation,
             )
+        for one in usable(inputs):
+            _check_linear(one, limits)
     candidates = usable(inputs)
     check_alike(
         kind,
@@ -185,3 +193,20 @@ def check_inputs(
             f"{max(limits.min_frames, 1)} are needed{reasons}"
         )
     return used
+
+
+def _check_linear(one: Input, limits: Limits) -> None:
+    """Refuse a flat of which too much is beyond the range in which the camera is linear."""
+    band = sample_of(one.raw.source, _PIXELS)
+    beyond = np.zeros(band.data.shape, bool)
+    if band.flags is not None:
+        beyond = (band.flags & np.uint8(MaskBit.NON_LINEAR)) != 0
+    said = _LINEAR.read(one.raw.source.header)  # it has followed what was subtracted
+    if said is not None:
+        beyond |= band.data > said * (1.0 if one.raw.gain is None else one.raw.gain)
+    fraction = float(np.mean(beyond))
+    if fraction > limits.max_non_linear:
+        one.row.refuse(
+            f"not linear: {fraction:.1%} of its pixels are beyond the range in which the camera is "
+            f"linear (limit {limits.max_non_linear:.0%})"
+        )

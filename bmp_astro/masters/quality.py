@@ -40,6 +40,9 @@ class Limits:
         and ten times the usual scatter.
     max_saturated : float
         A flat is refused when a larger fraction of its pixels is saturated.
+    max_non_linear : float
+        A flat is refused when a larger fraction of its pixels is beyond the range in which the
+        camera is linear: MAXLIN in its header, or the end of the table that corrects it.
     max_flat_level : float
         A flat is refused when its raw level is above this fraction of saturation.
     min_flat_electrons : float
@@ -82,6 +85,7 @@ class Limits:
     max_flat_pattern: float | None = None
     max_level_offset: float | None = None
     max_saturated: float = 0.05
+    max_non_linear: float = 0.5
     max_flat_level: float = 0.9
     min_flat_electrons: float = 50.0
     max_rejected: float = 0.03

@@ -396,3 +396,26 @@ def test_darks_and_flats_go_through_the_same_linearity(expose, truth):
         if kind == "flat":
             share = np.mean((linear.flags & 16) != 0)
             assert 0.5 * np.mean(signal > 25_500) < share < np.mean(~known)
+
+
+def test_mostly_non_linear_flats_are_refused(expose):
+    bias, _ = build_master("bias", expose("bias", 4))
+    paths = [
+        *expose("flat", 1, 1.0, 2 * 20_000, MAXLIN=30_000.0),
+        *expose("flat", 2, 1.0, 2 * 40_000, seed=1, MAXLIN=30_000.0),
+    ]
+    _, report = build_master("flat", paths, master_bias=bias)
+    assert [row.used for row in report.rows] == [True, False, False]
+    assert "not linear: " in report.rows[1].reason
+    assert "(limit 50%)" in report.rows[1].reason
+    _, report = build_master("flat", paths, master_bias=bias, gates={"max_non_linear": 1.0})
+    assert len(report.used) == 3
+
+
+def test_flats_beyond_the_table_that_corrects_them_are_refused(expose):
+    bias, _ = build_master("bias", expose("bias", 4))
+    table = np.array([[1000.0, 1000.0], [30_000.0, 31_000.0]])
+    paths = expose("flat", 1, 1.0, 2 * 20_000) + expose("flat", 1, 1.0, 2 * 40_000, seed=1)
+    _, report = build_master("flat", paths, master_bias=bias, linearity=table)
+    assert [row.used for row in report.rows] == [True, False]
+    assert "not linear" in report.rows[1].reason
