@@ -36,6 +36,7 @@ from .recipe import Recipe, factors_of
 from .report import MasterReport, level_trend
 from .source import Band, good_values, median_of
 from .stack import combine_sources
+from .stars import without_stars
 
 KINDS = ("bias", "dark", "flat")
 _NOTICEABLE = 0.2
@@ -197,7 +198,7 @@ overscan_iterations, overscan_skip
         noise = find_read_noise(kind, candidates, read_noise) if candidates else NO_READ_NOISE
         check_looks(kind, inputs, limits, noise, classification)
         used = check_inputs(kind, inputs, limits, noise.adu)
-        combined, header = _combine(kind, used, recipe, noise, mem_limit, num_threads)
+        combined, header = _combine(kind, used, recipe, noise, limits, mem_limit, num_threads)
         record_unused(header, inputs)
         report = _report(kind, inputs, noise, combined, limits)
         check_camera(report, used, noise, limits)
@@ -220,12 +221,15 @@ def _combine(
     used: Sequence[Input],
     recipe: Recipe,
     read_noise: ReadNoise,
+    limits: Limits,
     mem_limit: float | None,
     num_threads: int | None,
 ) -> tuple[Combined, fits.Header]:
     """Combine the calibrated frames, and begin the header."""
     raws = [one.raw for one in used]
     sources = [raw.source for raw in raws]
+    if kind == "flat":
+        sources = without_stars(used, limits)
     expected = expected_noise(kind, raws, read_noise, recipe.fractional_noise)
     noises = expected_noises(kind, raws, read_noise, recipe.fractional_noise)
     origin = "scatter" if expected is None else "noise"

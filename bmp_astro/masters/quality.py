@@ -45,6 +45,9 @@ class Limits:
         camera is linear: MAXLIN in its header, or the end of the table that corrects it.
     max_flat_level : float
         A flat is refused when its raw level is above this fraction of saturation.
+    star_sigma : float, optional
+        Stars in flats are masked where boxes of 5 x 5 pixels are brighter than those of the other
+        flats by so many times their scatter; None looks for none.
     min_flat_electrons : float
         A flat is refused when its level, electron without bias and dark, is lower.  Where the gain
         is unknown, adu.
@@ -87,6 +90,7 @@ class Limits:
     max_saturated: float = 0.05
     max_non_linear: float = 0.5
     max_flat_level: float = 0.9
+    star_sigma: float | None = 8.0
     min_flat_electrons: float = 50.0
     max_rejected: float = 0.03
     hot_sigma: float = 10.0

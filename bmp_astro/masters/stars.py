@@ -1,0 +1,136 @@
+"""Stars in twilight flats: found where one flat is brighter than the others, and masked in it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from ..fits import MaskBit
+from ..kernels import Noise, combine
+from .inputs import Input
+from .quality import Limits
+from .source import Band, Source
+
+_FEWEST_FRAMES = 3
+_ROWS = 256
+_SAMPLE_BANDS, _SAMPLE_ROWS = 4, 32
+_HALO = 8  # rows beside a band, so that a star at its edge is seen whole
+_BLOCK = 32  # pixels: the twilight's gradient is smooth on this scale
+_BOX = 5
+_GROW = 3
+_MAD_TO_SIGMA = 1.4826
+_ANY = Noise(1.0)  # the median does not ask for it, but it would be measured
+_BIT = np.uint8(MaskBit.NO_DATA)
+
+
+class _Look(NamedTuple):
+    """The flats that are compared: their rows, and the level of each."""
+
+    sources: Sequence[Source]
+    levels: np.ndarray
+
+
+def without_stars(used: Sequence[Input], limits: Limits) -> list[Source]:
+    """Return the rows of flats, in which stars are masked; the row of a flat tells of them.
+
+    Flats are brought to one level, and compared with their median in boxes of 5 x 5 pixels, after
+    the differences are freed of what is smooth. Stars that are in the same place in most of the
+    flats are not found.
+
+    Parameters
+    ----------
+    used : sequence of `Input`
+        Calibrated flats of one filter.
+    limits : `Limits`
+        ``star_sigma``: how bright a star is, None to look for none.
+
+    Returns
+    -------
+    list of `Source`
+        One for each flat.
+    """
+    sources = [one.raw.source for one in used]
+    if limits.star_sigma is None or len(used) < _FEWEST_FRAMES or len(used[0].planes) > 1:
+        return sources
+    look = _Look(sources, np.array([one.stats.level for one in used]))
+    if not (look.levels > 0).all():
+        return sources
+    if not _any_stars(look, limits.star_sigma):
+        return sources
+    ny, nx = sources[0].shape
+    packed = [np.zeros((ny, -(-nx // 8)), np.uint8) for _ in sources]
+    counts = np.zeros(len(sources), int)
+    for start in range(0, ny, _ROWS):
+        stop = min(start + _ROWS, ny)
+        for number, stars in enumerate(_stars_in(look, start, stop, limits.star_sigma)):
+            counts[number] += np.count_nonzero(stars)
+            packed[number][start:stop] = np.packbits(stars, axis=1)
+    for one, count in zip(used, counts, strict=True):
+        if count:
+            one.row.alarms.append(f"stars in it: {count / (ny * nx):.2%} of its pixels are masked")
+    return [
+        _masked(source, bits) if count else source
+        for source, bits, count in zip(sources, packed, counts, strict=True)
+    ]
+
+
+def _any_stars(look: _Look, sigma: float) -> bool:
+    """Tell whether there are stars in some rows: most flats have none, and are looked at no more.
+
+    The rows are spread over the frame; of a small one they are all.
+    """
+    ny = look.sources[0].shape[0]
+    if ny <= _SAMPLE_BANDS * _SAMPLE_ROWS:
+        return True
+    starts = np.linspace(0, ny - _SAMPLE_ROWS, _SAMPLE_BANDS).astype(int)
+    return any(
+        stars.any()
+        for start in starts
+        for stars in _stars_in(look, start, start + _SAMPLE_ROWS, sigma)
+    )
+
+
+def _stars_in(look: _Look, start: int, stop: int, sigma: float) -> list[np.ndarray]:
+    """Return where stars are in some rows of each flat."""
+    from scipy.ndimage import binary_dilation, uniform_filter
+
+    first, last = max(start - _HALO, 0), min(stop + _HALO, look.sources[0].shape[0])
+    rows = np.array([source.read(first, last).data for source in look.sources], np.float32)
+    rows /= look.levels[:, None, None].astype(np.float32)
+    rows -= combine(list(rows), method="median", noise=_ANY).data
+    found = []
+    for difference in rows:
+        difference[~np.isfinite(difference)] = 0
+        difference -= _smooth(difference)
+        box = uniform_filter(difference, _BOX, mode="nearest")
+        scatter = _MAD_TO_SIGMA * float(np.median(np.abs(box)))
+        stars = box > sigma * scatter if scatter > 0 else np.zeros(box.shape, bool)
+        if stars.any():
+            stars = binary_dilation(stars, iterations=_GROW)
+        found.append(stars[start - first : stop - first])
+    return found
+
+
+def _smooth(difference: np.ndarray) -> np.ndarray:
+    """Return the median of the block that each pixel is in, from every other row and column."""
+    ny, nx = difference.shape
+    height, width = min(_BLOCK, ny), min(_BLOCK, nx)
+    down, across = ny // height, nx // width
+    blocks = difference[: down * height, : across * width].reshape(down, height, across, width)
+    medians = np.median(blocks[:, ::2, :, ::2], axis=(1, 3))
+    rows = np.minimum(np.arange(ny) // height, down - 1)
+    columns = np.minimum(np.arange(nx) // width, across - 1)
+    return medians[rows[:, None], columns]
+
+
+def _masked(source: Source, packed: np.ndarray) -> Source:
+    """Return a source with a mask bit where stars are."""
+    nx = source.shape[1]
+
+    def read(y0: int, y1: int, room: object = None) -> Band:
+        band = source.read(y0, y1) if room is None else source.read(y0, y1, room)
+        stars = np.unpackbits(packed[y0:y1], axis=1, count=nx) * _BIT
+        return Band(band.data, band.variance, stars if band.flags is None else band.flags | stars)
+
+    return replace(source, read=read, has_flags=True)
