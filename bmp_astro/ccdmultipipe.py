@@ -4,6 +4,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -44,8 +45,8 @@ AMPLIFIERS_BYTES_PER_PIXEL = 24
 # A product: float32 pixels, float32 sigma, and flags; and its headers.
 PRODUCT_BYTES_PER_PIXEL = 9
 PRODUCT_HEADERS = 64 * 2**10
-# A master that is kept: float32 pixels and variance, flags and mask.
-MASTER_BYTES_PER_PIXEL = 10
+# A master that is kept: float32 pixels and variance, and flags.
+MASTER_BYTES_PER_PIXEL = 9
 MASTER_KEYWORDS = ("master_bias", "master_dark", "master_flat", "bad_pixel_mask")
 # What an interpreter with numpy, astropy and the steps takes before it sees a pixel.
 BYTES_PER_TASK = 64 * 2**20
@@ -305,11 +306,9 @@ def frame_size(in_name: Any) -> int:
     if not isinstance(in_name, str | os.PathLike):
         return sum(frame_size(name) for name in in_name)
     try:
-        found = read_header(in_name)
-        several = amplifiers_of(found.header, find_instrument(None, found.header))
+        (ny, nx), several = _layout_of(in_name)
     except (OSError, ValueError):
         return BYTES_PER_TASK
-    ny, nx = found.shape
     per_pixel = BYTES_PER_PIXEL + (AMPLIFIERS_BYTES_PER_PIXEL if several else 0)
     return BYTES_PER_TASK + per_pixel * ny * nx
 
@@ -330,10 +329,25 @@ def product_size(in_name: Any) -> int:
     if not isinstance(in_name, str | os.PathLike):
         return next(iter(map(product_size, in_name)), 0)
     try:
-        ny, nx = read_header(in_name).shape
+        (ny, nx), _ = _layout_of(in_name)
     except (OSError, ValueError):
         return 0
     return PRODUCT_HEADERS + PRODUCT_BYTES_PER_PIXEL * ny * nx
+
+
+def _layout_of(path: str | os.PathLike) -> tuple[tuple[int, int], bool]:
+    """Return the shape of a frame, and whether several amplifiers read it.
+
+    A file that is asked about again is not read again.
+    """
+    found = os.stat(path)
+    return _layout_in(os.path.abspath(path), found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=2**12)
+def _layout_in(path: str, size: int, time: int) -> tuple[tuple[int, int], bool]:
+    found = read_header(path)
+    return found.shape, bool(amplifiers_of(found.header, find_instrument(None, found.header)))
 
 
 def masters_size(control: Mapping[str, Any]) -> int:
@@ -361,7 +375,7 @@ def masters_size(control: Mapping[str, Any]) -> int:
 def _master_size(path: str) -> int:
     """Return the bytes of a master in memory; of one that cannot be read, none."""
     try:
-        ny, nx = read_header(path).shape
+        (ny, nx), _ = _layout_of(path)
     except (OSError, ValueError):
         return 0
     return MASTER_BYTES_PER_PIXEL * ny * nx

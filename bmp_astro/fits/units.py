@@ -1,5 +1,7 @@
 """The unit of an image in its header."""
 
+from functools import cache
+
 import astropy.units as u
 
 _ADU = ("adu", "adus", "dn", "du", "du/pixel", "count", "counts", "ct", "cts", "electron_counts")
@@ -37,6 +39,7 @@ def parse_unit(text: object) -> u.UnitBase | None:
     return unit if isinstance(unit, u.UnitBase) else None
 
 
+@cache  # where a unit is none of the standard's, astropy looks long for one with a similar name
 def format_unit(unit: u.UnitBase | None) -> str | None:
     """Text for BUNIT that reads back as the same unit; '1' without dimension."""
     if unit is None:

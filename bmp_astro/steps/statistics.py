@@ -122,7 +122,7 @@ def clipped_background(pixels: np.ndarray) -> tuple[float, float]:
     kept = np.sort(pixels).astype(float)
     while True:
         center = float(_median(kept))
-        sigma = _MAD_TO_SIGMA * float(np.median(np.abs(kept - center)))
+        sigma = _MAD_TO_SIGMA * _median_deviation(kept, center)
         sigma = sigma if sigma > 0 else float(np.std(kept))  # more than half are one integer
         first = np.searchsorted(kept, center - _CLIP * sigma, side="left")
         last = np.searchsorted(kept, center + _CLIP * sigma, side="right")
@@ -135,6 +135,33 @@ def _median(ordered: np.ndarray) -> np.floating:
     """Return the median of values in their order."""
     middle = len(ordered) // 2
     return np.mean(ordered[(len(ordered) - 1) // 2 : middle + 1])
+
+
+def _median_deviation(ordered: np.ndarray, center: float) -> float:
+    """Return the median distance of values in their order from a center.
+
+    On either side distances are in their order already, so that few of them are looked at.
+    """
+    first = int(np.searchsorted(ordered, center))
+    n = len(ordered)
+
+    def smallest(count: int) -> float:
+        """Return the largest of the `count` smallest distances."""
+        least, most = max(0, count - (n - first)), min(count, first)
+        while least < most:  # how many of them are below the center
+            below = (least + most) // 2
+            if center - ordered[first - 1 - below] < ordered[first + count - below - 1] - center:
+                least = below + 1
+            else:
+                most = below
+        distances = []
+        if least:
+            distances.append(center - ordered[first - least])
+        if count > least:
+            distances.append(ordered[first + count - least - 1] - center)
+        return float(max(distances))
+
+    return (smallest((n + 1) // 2) + smallest(n // 2 + 1)) / 2
 
 
 def even_sample(data: np.ndarray, flags: np.ndarray | None, n_good: int) -> np.ndarray:

@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
-from astropy.stats import sigma_clipped_stats
+from astropy.stats import mad_std, sigma_clipped_stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bmp_astro.fits import with_flags
 from bmp_astro.steps import header_to_meta, image_statistics
+from bmp_astro.steps.statistics import clipped_background
 
 
 def meta_of(header, keys):
@@ -107,3 +110,19 @@ def test_a_large_frame_is_sampled_over_all_its_columns():
     pixels = np.zeros((1024, 1024), np.float32) + columns
     meta = statistics_of(CCDData(pixels, unit="adu"))
     assert meta["background_sigma"].value == pytest.approx(0.5, abs=0.001)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=12))
+def test_the_background_is_clipped_by_the_median_absolute_deviation(values):
+    kept = np.array(values, dtype=float)
+    while True:
+        center, sigma = np.median(kept), mad_std(kept)
+        sigma = sigma if sigma > 0 else np.std(kept)
+        left = kept[np.abs(kept - center) <= 3 * sigma]
+        if left.size == kept.size:
+            break
+        kept = left
+    background, scatter = clipped_background(np.array(values, dtype=np.float32))
+    assert background == center
+    assert scatter == pytest.approx(np.std(kept), rel=1e-12)
