@@ -84,3 +84,10 @@ def test_read_noise_is_needed(frame):
     del frame.header["RDNOISE"]
     with pytest.raises(ValueError, match="read noise is unknown"):
         remove_cosmic_rays(frame)
+
+
+def test_the_fraction_that_is_flagged_goes_into_the_row(frame):
+    meta = {}
+    ccd = remove_cosmic_rays(frame, bmp_meta=meta)
+    assert meta == {"cosmicray_fraction": len(struck(ccd)) / ccd.data.size}
+    assert "from 4.5 sigma" in ccd.header["HISTORY"][-1]

@@ -133,3 +133,37 @@ def test_what_makes_no_sense_is_refused(sample, keywords, message):
 def test_a_section_is_text_or_slices(sample):
     with pytest.raises(TypeError, match="pair of slices"):
         subtract_overscan(sample.raw, overscan_section=[41, 48])
+
+
+def as_irafs_linebias(rows, order, low_reject, high_reject, niterate, dof):
+    """What the help of IRAF's linebias says, for Legendre polynomials of so many terms.
+
+    Rows whose residual is more than so many times the rms of the residuals are rejected. Whether
+    that is divided by the number of rows or by what the fit leaves free, it does not say.
+    """
+    x = np.linspace(-1, 1, rows.size)
+    kept = np.ones(rows.size, bool)
+    for remaining in range(niterate, -1, -1):
+        fit = np.polynomial.Legendre.fit(x[kept], rows[kept], order - 1, domain=[-1, 1])
+        residual = rows - fit(x)
+        rms = np.sqrt(np.sum(residual[kept] ** 2) / (kept.sum() - dof * order))
+        if remaining:
+            kept &= (residual > -low_reject * rms) & (residual < high_reject * rms)
+    return fit(x), kept
+
+
+@pytest.mark.parametrize("niterate", [0, 1, 3])
+@pytest.mark.parametrize("order", [1, 3, 6])
+def test_the_polynomial_is_that_of_irafs_linebias(order, niterate):
+    rng = np.random.default_rng(order)
+    y = np.linspace(-1, 1, 300)
+    pixels = 1000 + 8 * y + 3 * np.cos(3 * y) + rng.normal(0, 0.5, 300)
+    pixels = pixels[:, None] + rng.normal(0, 4, (300, 20))
+    pixels[[30, 31, 200]] += [[90.0], [-70.0], [15.0]]
+    expected, kept = as_irafs_linebias(pixels.mean(axis=1), order, 3.0, 3.0, niterate, 0)
+    other, also_kept = as_irafs_linebias(pixels.mean(axis=1), order, 3.0, 3.0, niterate, 1)
+    np.testing.assert_array_equal(kept, also_kept)
+    assert (kept.sum() < 300) == (niterate > 0)
+    level, _ = overscan_level(pixels, 1, order=order - 1, iterations=niterate)
+    np.testing.assert_allclose(level[:, 0], expected, rtol=1e-9)
+    np.testing.assert_allclose(other, expected, rtol=1e-9)

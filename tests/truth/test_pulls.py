@@ -6,6 +6,7 @@ night: twice its standard error is allowed beside the 0.02 and 0.03 to which the
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 NIGHTS = 20
 QUICK = 4
@@ -54,3 +55,19 @@ def test_the_other_formula_would_be_seen(make_night, light_with_truth, same_bias
     found = light_with_truth(night, same_bias=same_bias, believed=not same_bias)
     pull = ((found.ccd.data - found.truth) / found.sigma)[found.good]
     assert abs(pull.std() - 1) > 0.05
+
+
+@pytest.mark.parametrize("sky", [0.5, 20.0, 2000.0])
+def test_the_sigma_that_is_shipped_has_its_expectation(make_night, light_with_truth, sky):
+    """On average over pixels the variance is that of the expected signal, cut at 0."""
+    night = make_night(5, 4.0)
+    found = light_with_truth(night, sky=sky)
+    camera = night.detector
+    electrons = found.truth * camera.flats["V"] + camera.dark_rate * night.light_exptime
+    noise = np.sqrt(electrons + camera.read_noise**2)
+    # of a normal distribution; the masters' errors are a small part of its width
+    cut = electrons * norm.cdf(electrons / noise) + noise * norm.pdf(electrons / noise)
+    expected = found.sigma**2 + (cut - electrons) / camera.flats["V"] ** 2
+    shipped = found.ccd.uncertainty.array.astype(float) ** 2
+    ratio = shipped[found.good].mean() / expected[found.good].mean()
+    assert ratio == pytest.approx(1, abs=0.01)
