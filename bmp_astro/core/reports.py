@@ -84,5 +84,6 @@ def _log_failure(outcome: Outcome) -> None:
     if outcome.status != "failed":
         return
     where = f" in {outcome.step}" if outcome.step else ""
-    logger.error("%s failed%s: %s", outcome.in_name, where, outcome.message)
+    about = {"in_name": str(outcome.in_name)}
+    logger.error("%s failed%s: %s", outcome.in_name, where, outcome.message, extra=about)
     logger.info("%s", outcome.traceback)

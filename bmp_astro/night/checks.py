@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..ccdmultipipe import CalibrationPipe
 from ..core import Settings
 from ..core.machine.resources import check_number
 from ..masters import guess_types
@@ -25,8 +26,12 @@ def check_kinds(**given: PerKind | None) -> None:
             raise ValueError(f"{name} has {unknown}: expected some of {list(KINDS)}")
 
 
-def check_run(executor: Any, num_processes: float | None) -> None:
-    """Refuse, before masters are built, what the pipe for the lights would refuse."""
+def check_run(pipe: Any, executor: Any, num_processes: float | None) -> None:
+    """Refuse, before masters are built, what cannot reduce the lights."""
+    if not (isinstance(pipe, type) and issubclass(pipe, CalibrationPipe)):
+        raise TypeError(
+            f"pipe is {pipe!r}: expected CalibrationPipe or a subclass of it, the class itself"
+        )
     Settings(executor=executor)
     if num_processes is not None:
         check_number("num_processes", num_processes)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ..core.context import current_task
+from ..core.context import TaskLogHandler, current_task
 
 LOG_NAME = "bmp_astro.log"
 
@@ -18,6 +18,15 @@ class _LogFile(logging.FileHandler):
         """Drop a record that cannot be written: what counts of it is in the table as well."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record; what is about no single file, such as a misspelled keyword, is shown."""
+        super().emit(record)
+        if record.name.startswith("bmp_astro") and not record.of_file:
+            others = [h for h in logging.getLogger().handlers if not isinstance(h, TaskLogHandler)]
+            last = logging.lastResort
+            if last is not None and record.levelno >= last.level and not others:
+                last.handle(record)
 
 
 @contextmanager
@@ -45,5 +54,6 @@ def _name_file(record: logging.LogRecord) -> bool:
     """Note in a record which file it is about, unless its message says so."""
     task = current_task()
     name = getattr(record, "in_name", "") if task is None else task.in_name
+    record.of_file = bool(name)
     record.about = f"{name}: " if name and name not in record.getMessage() else ""
     return True

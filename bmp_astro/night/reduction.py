@@ -164,11 +164,11 @@ def reduce_night(
     >>> lights["EXPTIME"][0]
     <Quantity 120. s>
     """
+    check_run(pipe, executor, num_processes)
     out = Path(outdir)
     extra = chosen_steps(pipe, extra_steps, kwargs)
     camera = pipe.instrument if instrument is None else instrument
     check_kinds(combine=combine, gates=gates)
-    check_run(executor, num_processes)
     check_apart(raw, out)
     frames = survey(
         raw,

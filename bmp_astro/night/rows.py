@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from astropy.table import Column, QTable, Table, vstack
+from astropy.table import Column, QTable, Row, Table, vstack
 
 from ..core import Outcome, pout_to_table
 from .inventory import Frame
@@ -90,12 +90,15 @@ def attention(table: Table) -> Table:
     """The rows that somebody should look at: what was not done, and what has an alarm."""
     wanted = ~np.isin(table["status"], _GOOD) | (table["alarms"] != "")
     chosen = table[wanted]
-    texts = [
-        "; ".join(text for text in (str(row["message"]), str(row["alarms"])) if text)
-        for row in chosen
-    ]
+    texts = ["; ".join(text for text in (_why(row), str(row["alarms"])) if text) for row in chosen]
     names = ("in_name", "status")
     return Table({**{name: list(chosen[name]) for name in names}, "why": texts})
+
+
+def _why(row: Row) -> str:
+    """Why a row has its status; a step that says no without a reason is named."""
+    message, step = str(row["message"]), str(row["step"])
+    return f"{step} said no" if row["status"] == "rejected" and step and not message else message
 
 
 def exit_status(table: Table) -> int:

@@ -1,6 +1,8 @@
 """The log of a night: which file each line is about."""
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -32,3 +34,15 @@ def test_every_note_names_its_file(tmp_path, executor):
         assert any(f"WARNING {row['in_name']}: {row['alarms']}" in line for line in lines)
         assert "clouds" in row["warnings"]
         assert sum(f"WARNING {row['in_name']}: clouds" in line for line in lines) == 1
+
+
+def test_a_misspelled_keyword_is_told_on_the_terminal_and_what_files_say_is_not(tmp_path):
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    simulate_night(raw, shape=(16, 24), n_bias=3, n_dark=1, n_flat=3, n_light=1, filters=("V",))
+    code = (
+        f"from bmp_astro import reduce_night; reduce_night({str(raw)!r}, {str(out)!r}, flat_mn=1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    told = "no step names the keyword 'flat_mn': was 'flat_min' meant?"
+    assert done.stderr.splitlines() == [told]
+    assert told in (out / "bmp_astro.log").read_text()

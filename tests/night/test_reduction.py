@@ -169,6 +169,12 @@ def test_what_is_given_wrong_is_refused_before_anything_is_made(night, tmp_path,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("pipe", [CalibrationPipe(), dict])
+def test_what_is_no_class_of_pipes_is_refused(night, tmp_path, pipe):
+    with pytest.raises(TypeError, match="expected CalibrationPipe or a subclass of it, the class"):
+        reduce_night(night.folder, tmp_path / "out", pipe=pipe)
+
+
 def test_a_file_as_outdir_is_refused(night, tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(ValueError, match="a file: give the name of a directory"):
