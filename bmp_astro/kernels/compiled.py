@@ -7,14 +7,16 @@ from types import ModuleType
 import numpy as np
 
 logger = logging.getLogger(__name__)
+_CHOICE = "BMP_ASTRO_KERNELS"
 
 
 def load() -> ModuleType | None:
     """Return the compiled module; None where numpy is asked for, or there is no such module.
 
-    ``BMP_ASTRO_KERNELS=numpy`` in the environment asks for it.
+    ``BMP_ASTRO_KERNELS=numpy`` in the environment asks for it.  That there is none is said by the
+    first process of a run; those that it starts inherit the choice, and are silent.
     """
-    if os.environ.get("BMP_ASTRO_KERNELS") == "numpy":
+    if os.environ.get(_CHOICE) == "numpy":
         return None
     try:
         from bmp_astro.kernels import _kernels
@@ -24,6 +26,7 @@ def load() -> ModuleType | None:
             "same results but take several times as long; install again with a C compiler",
             error,
         )
+        os.environ[_CHOICE] = "numpy"
         return None
     return _kernels
 

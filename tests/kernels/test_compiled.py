@@ -55,6 +55,15 @@ def test_that_there_is_no_compiled_module_is_said_once():
     assert "numpy twins" in done.stderr
 
 
+def test_processes_of_the_same_run_do_not_say_it_again():
+    hidden = (
+        "import sys; sys.modules['bmp_astro.kernels._kernels'] = None; import bmp_astro.kernels"
+    )
+    again = f"import subprocess; subprocess.run([sys.executable, '-c', {hidden!r}], check=True)"
+    done = look(f"{hidden}; {again}")
+    assert done.stderr.count("numpy twins") == 1
+
+
 def build(*options, **environment):
     """Build the extension from the sources into a directory that is given by the options."""
     if not (ROOT / "setup.py").exists():
