@@ -1,6 +1,6 @@
 """Which values of a stack are kept: the rules of rejection."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -214,9 +214,7 @@ def _deviations(
     return _each(expected, lambda variance: np.maximum(np.sqrt(variance), own))
 
 
-def _standard_deviation(
-    values: Iterable[np.ndarray], keep: np.ndarray, count: np.ndarray
-) -> np.ndarray:
+def _standard_deviation(values: np.ndarray, keep: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Return the standard deviation (n - 1) of each pixel's kept values, in float64."""
     mean = mean_of_kept(values, keep, count)
     squares = np.zeros(mean.shape)
@@ -230,18 +228,31 @@ def _winsorized_deviation(
 ) -> np.ndarray:
     """Return the standard deviation with far values drawn in, again and again until it settles."""
     middle = center.astype(float)
-    deviation = _standard_deviation(values, keep, count)
+    deviation = _deviation_within(values, keep, count, middle, np.full(middle.shape, np.inf))
     moving = np.ones(deviation.shape, bool)
     for _ in range(_MOST_WINSORIZATIONS):
-        low, high = middle - _DRAWN_IN * deviation, middle + _DRAWN_IN * deviation
-        drawn_in = [np.minimum(np.maximum(plane, low), high) for plane in values]
-        settled = _WINSORIZED_TO_SIGMA * _standard_deviation(drawn_in, keep, count)
-        change = np.abs(settled - deviation)
-        moving &= change > _SETTLED * deviation
+        settled = _WINSORIZED_TO_SIGMA * _deviation_within(
+            values, keep, count, middle, _DRAWN_IN * deviation
+        )
+        moving &= np.abs(settled - deviation) > _SETTLED * deviation
         deviation = np.where(moving, settled, deviation)
         if not moving.any():
             break
     return deviation
+
+
+def _deviation_within(
+    values: np.ndarray, keep: np.ndarray, count: np.ndarray, middle: np.ndarray, reach: np.ndarray
+) -> np.ndarray:
+    """Return the standard deviation after what is beyond the reach of the middle is drawn in."""
+    total, squares = np.zeros(middle.shape), np.zeros(middle.shape)
+    for plane, kept in zip(values, keep, strict=True):
+        distance = np.minimum(np.maximum(plane - middle, -reach), reach)
+        distance = np.where(kept, distance, 0)
+        total += distance
+        squares += distance * distance
+    spread = squares - total * total / np.maximum(count, 1)
+    return np.sqrt(np.maximum(spread, 0) / np.maximum(count - 1, 1))
 
 
 def _each(
@@ -253,7 +264,7 @@ def _each(
     return [function(plane) for plane in planes]
 
 
-def mean_of_kept(values: Iterable[np.ndarray], keep: np.ndarray, count: np.ndarray) -> np.ndarray:
+def mean_of_kept(values: np.ndarray, keep: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Return the mean of each pixel's kept values, 0 where none is kept, in float64.
 
     They are added up in the order of the frames, which a reduction does not promise.

@@ -69,6 +69,20 @@ INLINE int32_t share(int32_t present, int32_t number, ptrdiff_t n)
     return (int32_t)floor(present * ((double)number / (double)n) + 0.001);
 }
 
+/* Ask memory for the pixels of the next tile, which come while this one is worked on. */
+INLINE void ask_for(const plane *p, ptrdiff_t y, ptrdiff_t x, ptrdiff_t nx, size_t n)
+{
+#if defined(__GNUC__)
+    const size_t left = x < nx ? (size_t)(nx - x) : 0, step = p->step > 0 ? (size_t)p->step : 0;
+    const size_t size = step * (n < left ? n : left);
+    const char *from = left > 0 ? at(p, y, x) : NULL;
+    for (size_t i = 0; i < size; i += 64)
+        __builtin_prefetch(from + i);
+#else
+    (void)p, (void)y, (void)x, (void)nx, (void)n;
+#endif
+}
+
 INLINE int32_t least(const int32_t *numbers, size_t n)
 {
     int32_t smallest = INT32_MAX;

@@ -13,7 +13,8 @@ rounded to the precision that is said::
                                  then single
     winsorized, for the MAD      float64: s = the standard deviation; then again and again, until
                                  it changes by less than 1/2000 or 20 times, 1.134 times that of
-                                 max(v, center - 1.5 s), at most center + 1.5 s
+                                 values not beyond center -+ 1.5 s; from sums of d and d d, where
+                                 d is their distance from the center
     limits                       single: center -+ sigma max(sqrt(variance), own deviation), or
                                  center -+ fraction center
     result                       mean, sum, sum of w v / sum of w: float64, then float32

@@ -125,51 +125,44 @@ PART void OF(standard_deviation)(const OF(tile) *t, const double *restrict mean,
         out[i] = sqrt(squares[i] / (t->n_kept[i] > 2 ? t->n_kept[i] - 1 : 1));
 }
 
-/* A value that is no farther from the center than it may be. */
-INLINE double OF(drawn_in)(REAL value, double low, double high)
+/* The standard deviation of what is kept, after what is beyond the reach of the center is drawn in
+ * to there; the moments are those about the center, which one pass finds. */
+PART void OF(deviation_within)(const OF(tile) *t, const double *restrict reach,
+                                 double *restrict out)
 {
-    const double above = value < low ? low : value;
-    return above > high ? high : above;
-}
-
-/* The standard deviation of what is kept and lies between low and high, or is drawn in to them. */
-PART void OF(deviation_between)(const OF(tile) *t, const double *restrict low,
-                                  const double *restrict high, double *restrict out)
-{
-    double mean[LANES] = {0}, squares[LANES] = {0};
-    for (size_t f = 0; f < t->n; f++) {
-        const REAL *restrict v = t->kept + f * t->room;
-        for (size_t i = 0; i < t->lanes; i++)
-            mean[i] += v[i] == v[i] ? OF(drawn_in)(v[i], low[i], high[i]) : 0;
-    }
-    for (size_t i = 0; i < t->lanes; i++)
-        mean[i] /= t->n_kept[i] > 1 ? t->n_kept[i] : 1;
+    double total[LANES] = {0}, squares[LANES] = {0};
     for (size_t f = 0; f < t->n; f++) {
         const REAL *restrict v = t->kept + f * t->room;
         for (size_t i = 0; i < t->lanes; i++) {
-            const double d = OF(drawn_in)(v[i], low[i], high[i]) - mean[i];
-            squares[i] += v[i] == v[i] ? d * d : 0;
+            double distance = (double)v[i] - (double)t->center[i];
+            distance = distance < -reach[i] ? -reach[i] : distance;
+            distance = distance > reach[i] ? reach[i] : distance;
+            distance = v[i] == v[i] ? distance : 0;
+            total[i] += distance;
+            squares[i] += distance * distance;
         }
     }
-    for (size_t i = 0; i < t->lanes; i++)
-        out[i] = sqrt(squares[i] / (t->n_kept[i] > 2 ? t->n_kept[i] - 1 : 1));
+    for (size_t i = 0; i < t->lanes; i++) {
+        const double number = t->n_kept[i] > 1 ? t->n_kept[i] : 1;
+        const double spread = squares[i] - total[i] * total[i] / number;
+        out[i] = sqrt(MAXIMUM(spread, 0) / (number > 2 ? number - 1 : 1));
+    }
 }
 
 /* The standard deviation with far values drawn in, again and again until it settles. */
 PART void OF(winsorized_deviation)(OF(tile) *t, REAL *restrict out)
 {
-    double deviation[LANES], settled[LANES], low[LANES], high[LANES];
+    double deviation[LANES], settled[LANES], reach[LANES];
     int32_t moving[LANES], any = 1;
-    OF(mean)(t, t->sum);
-    OF(standard_deviation)(t, t->sum, deviation);
-    for (size_t i = 0; i < t->lanes; i++)
+    for (size_t i = 0; i < t->lanes; i++) {
         moving[i] = 1;
+        reach[i] = INFINITY;
+    }
+    OF(deviation_within)(t, reach, deviation);
     for (int pass = 0; pass < MOST_WINSORIZATIONS && any; pass++) {
-        for (size_t i = 0; i < t->lanes; i++) {
-            low[i] = (double)t->center[i] - 1.5 * deviation[i];
-            high[i] = (double)t->center[i] + 1.5 * deviation[i];
-        }
-        OF(deviation_between)(t, low, high, settled);
+        for (size_t i = 0; i < t->lanes; i++)
+            reach[i] = 1.5 * deviation[i];
+        OF(deviation_within)(t, reach, settled);
         any = 0;
         for (size_t i = 0; i < t->lanes; i++) {
             const double value = 1.134 * settled[i];

@@ -36,6 +36,7 @@ PART void OF(load_tile)(const combination *c, OF(tile) *t, ptrdiff_t y, ptrdiff_
     for (size_t f = 0; f < t->n; f++) {
         REAL *restrict to = t->values + f * t->room;
         OF(load)(c, f, y, x, t->lanes, t->wide, to);
+        ask_for(&c->frames[f], y, x + (ptrdiff_t)t->lanes, c->nx, t->lanes);
         if (c->flags != NULL) {
             const uint8_t *flags = (const uint8_t *)at(&c->flags[f], y, x);
             const ptrdiff_t step = c->flags[f].step;
