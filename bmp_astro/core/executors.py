@@ -217,7 +217,13 @@ def _dask_engine(address: str, settings: Settings) -> Engine:
         raise ImportError(
             "executor='dask:...' needs the package distributed: pip install bmp_astro[dask]"
         ) from error
-    client = distributed.Client(address)
+    try:
+        client = distributed.Client(address)
+    except (OSError, ValueError) as error:
+        raise OSError(
+            f"no dask scheduler answers at {address!r}: {error}; give the address that it printed "
+            "when it started, such as dask:tcp://host:8786"
+        ) from error
     threads = sum(client.nthreads().values())
     budget = None if settings.mem_available is None else float(settings.mem_available)
     return Engine(

@@ -116,6 +116,19 @@ def test_control_data_reach_dask_workers_also_inline(make_files, outdir, dask_cl
     assert results(pout) == [200_000] * 3
 
 
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://here"])
+def test_a_dask_scheduler_that_is_not_there(make_files, outdir, address):
+    pytest.importorskip("distributed", reason="distributed is not installed")
+    import dask
+
+    pipe = Numbers(outdir=outdir, executor=f"dask:{address}")
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "0.5s"}),
+        pytest.raises(OSError, match=f"no dask scheduler answers at '{address}': .* dask:tcp://"),
+    ):
+        pipe.pipeline(make_files(1))
+
+
 def test_dask_keeps_no_limits(make_files, outdir, dask_cluster):
     pipe = Numbers(outdir=outdir, executor=f"dask:{dask_cluster.scheduler_address}")
     with pytest.raises(ValueError, match="dask cannot keep timeout="):
