@@ -29,6 +29,8 @@ Select = Callable[[Row], bool] | Mapping[str, Any]
 
 KINDS = ("bias", "dark", "flat")
 REQUIRED = ("bias", "flat")
+# Why a light frame has no product where somebody wanted it so.
+NOT_SELECTED, NOT_IN_PLAN = "not selected", "not in the plan"
 COLUMNS = ("in_name", "frame_type", "product", *(f"master_{kind}" for kind in KINDS), "message")
 
 
@@ -251,7 +253,7 @@ def _selected(
     chosen = [frame for frame in lights if _wanted(rows[frame.path], select)]
     for frame in lights:
         if frame not in chosen:
-            entries[frame.path].message = "not selected"
+            entries[frame.path].message = NOT_SELECTED
     return chosen
 
 

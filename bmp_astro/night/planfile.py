@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from .inventory import Frame
 from .names import LIGHTS, MASTERS, is_product_name
-from .plan import COLUMNS, KINDS, Entry, as_plan
+from .plan import COLUMNS, KINDS, NOT_IN_PLAN, Entry, as_plan
 
 
 def read_plan(plan: str | os.PathLike | Table, frames: Sequence[Frame]) -> Table:
@@ -47,7 +47,7 @@ def read_plan(plan: str | os.PathLike | Table, frames: Sequence[Frame]) -> Table
                     f"the plan gives {name} the master {kind} {master}, which is neither one of "
                     "its products nor a file"
                 )
-    left_out = {"message": "not in the plan", "product": ""}
+    left_out = {"message": NOT_IN_PLAN, "product": ""}
     return as_plan(
         [
             _entry(rows.get(frame.path, {"in_name": frame.path, **left_out}), frame)

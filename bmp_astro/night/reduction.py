@@ -21,7 +21,7 @@ from .lights import chosen_steps, reduce_lights
 from .log import LOG_NAME, night_log
 from .masters import build_masters, light_keywords, master_keywords
 from .nights import Longitude, nights_of
-from .plan import KINDS, REQUIRED, Masters, Select, make_plan
+from .plan import KINDS, NOT_IN_PLAN, NOT_SELECTED, REQUIRED, Masters, Select, make_plan
 from .planfile import read_plan
 from .rows import failed, night_table, rejected, summary
 
@@ -259,9 +259,16 @@ def _before(frame: Frame, row: Row) -> Outcome:
     if row["product"]:
         return Outcome(in_name=frame.path, status="not_run")
     message = frame.message if frame.message else str(row["message"])
-    if not frame.readable or (frame.kind == "light" and not frame.message):
+    if not message:
+        message = "the plan gives it no product"
+    elif not frame.readable or (frame.kind == "light" and _is_lacking(frame, message)):
         return failed(frame.path, message)
     return rejected(frame.path, message)
+
+
+def _is_lacking(frame: Frame, message: str) -> bool:
+    """Whether a light that could be reduced is not, though nobody said that it should not be."""
+    return not frame.message and message not in (NOT_SELECTED, NOT_IN_PLAN)
 
 
 def _write_log(log: logging.Logger, outcomes: Iterable[Outcome], table: QTable) -> None:

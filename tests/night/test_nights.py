@@ -137,7 +137,17 @@ def test_a_plan_of_several_nights_is_followed(tree, tmp_path):
     table = reduce_night(names, tmp_path / "out", plan=plan, executor="thread")
     assert not (tmp_path / "out/first/lights").exists()
     assert len(list((tmp_path / "out/second/lights").iterdir())) == 2
-    assert set(table["status"][(table["night"] == "first") & is_light]) == {"failed"}
+    left_out = table[(table["night"] == "first") & is_light]
+    assert set(left_out["status"]) == {"rejected"}
+    assert set(left_out["message"]) == {"the plan gives it no product"}
+
+
+def test_a_night_can_be_selected(tree, tmp_path):
+    wanted = {"night": "2026-03-14", "filter": "V"}
+    table = reduce_night(tree, tmp_path, split_nights=True, select=wanted, executor="thread")
+    lights = table[table["frame_type"] == "light"]
+    assert lights["status"].tolist() == ["rejected", "done", "rejected", "rejected"]
+    assert set(lights["message"]) == {"", "not selected"}
 
 
 @pytest.mark.parametrize(
