@@ -18,7 +18,9 @@ def test_the_deviation_is_made_after_the_bias():
     electrons = rng.poisson(100.0, (100, 100)) + rng.normal(0, 5, (100, 100))
     raw = CCDData((1000 + electrons / 2).astype(np.float32), unit="adu")
     bias = CCDData(np.full(raw.shape, 1000, np.float32), unit="adu")
-    theirs = ccdproc.ccd_process(raw, master_bias=bias, gain=GAIN, readnoise=NOISE, error=True)
+    theirs = ccdproc.ccd_process(
+        raw, master_bias=bias, gain=GAIN, readnoise=NOISE, error=True, gain_corrected=False
+    )
     ours = calibrate(raw, master_bias=bias, gain=GAIN, read_noise=NOISE, saturation=60_000)
     scatter = ours.data.std()
     assert np.median(ours.uncertainty.array) == pytest.approx(scatter, rel=0.02)
