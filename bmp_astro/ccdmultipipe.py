@@ -47,7 +47,7 @@ PRODUCT_BYTES_PER_PIXEL = 9
 PRODUCT_HEADERS = 64 * 2**10
 # A master that is kept: float32 pixels and variance, and flags.
 MASTER_BYTES_PER_PIXEL = 9
-MASTER_KEYWORDS = ("master_bias", "master_dark", "master_flat", "bad_pixel_mask")
+MASTER_KEYWORDS = ("master_bias", "master_dark", "master_flat", "master_fringe", "bad_pixel_mask")
 # What an interpreter with numpy, astropy and the steps takes before it sees a pixel.
 BYTES_PER_TASK = 64 * 2**20
 

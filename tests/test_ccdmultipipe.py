@@ -208,7 +208,7 @@ def test_the_memory_that_masters_take_in_a_process_is_told(tmp_path):
         write_frame(ccd, tmp_path / f"{number}.fits")
     paths = [str(tmp_path / f"{number}.fits") for number in range(6)]
     single = {
-        str(n): {"master_dark": path, "master_flat": paths[5]} for n, path in enumerate(paths)
+        str(n): {"master_fringe": path, "master_flat": paths[5]} for n, path in enumerate(paths)
     }
     loaded = [load_master(path) for path in paths[2:]]
     planes = [
