@@ -93,8 +93,6 @@ def _any_stars(look: _Look, sigma: float) -> bool:
 
 def _stars_in(look: _Look, start: int, stop: int, sigma: float) -> list[np.ndarray]:
     """Return where stars are in some rows of each flat."""
-    from scipy.ndimage import binary_dilation, uniform_filter
-
     first, last = max(start - _HALO, 0), min(stop + _HALO, look.sources[0].shape[0])
     rows = np.array([source.read(first, last).data for source in look.sources], np.float32)
     rows /= look.levels[:, None, None].astype(np.float32)
@@ -103,13 +101,25 @@ def _stars_in(look: _Look, start: int, stop: int, sigma: float) -> list[np.ndarr
     for difference in rows:
         difference[~np.isfinite(difference)] = 0
         difference -= _smooth(difference)
-        box = uniform_filter(difference, _BOX, mode="nearest")
+        box = _in_boxes(difference)
         scatter = _MAD_TO_SIGMA * float(np.median(np.abs(box)))
         stars = box > sigma * scatter if scatter > 0 else np.zeros(box.shape, bool)
         if stars.any():
+            from scipy.ndimage import binary_dilation  # it takes long to import
+
             stars = binary_dilation(stars, iterations=_GROW)
         found.append(stars[start - first : stop - first])
     return found
+
+
+def _in_boxes(difference: np.ndarray) -> np.ndarray:
+    """Return the mean of the box around each pixel; beyond the edges it is as at them."""
+    mean = np.pad(difference, _BOX // 2, mode="edge")
+    for axis, size in enumerate(difference.shape):
+        lines = np.moveaxis(mean, axis, 0)
+        mean = sum(lines[at : at + size] for at in range(_BOX)) / np.float32(_BOX)
+        mean = np.moveaxis(mean, 0, axis)
+    return mean
 
 
 def _smooth(difference: np.ndarray) -> np.ndarray:
