@@ -1,4 +1,7 @@
-"""Stars in twilight flats: found where one flat is brighter than the others, and masked in it."""
+"""Stars in twilight flats: found where one flat is brighter than the others, and masked in it.
+
+The tracks of cosmic rays are found in the same way, and masked as well.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,6 +21,7 @@ _SAMPLE_BANDS, _SAMPLE_ROWS = 4, 32
 _HALO = 8  # rows beside a band, so that a star at its edge is seen whole
 _BLOCK = 32  # pixels: the twilight's gradient is smooth on this scale
 _BOX = 5
+_WORTH_TELLING = 1e-3  # of a flat's pixels: some cosmic rays are in each
 _GROW = 3
 _MAD_TO_SIGMA = 1.4826
 _ANY = Noise(1.0)  # the median does not ask for it, but it would be measured
@@ -32,7 +36,8 @@ class _Look(NamedTuple):
 
 
 def without_stars(used: Sequence[Input], limits: Limits) -> list[Source]:
-    """Return the rows of flats, in which stars are masked; the row of a flat tells of them.
+    """Return the rows of flats, in which stars are masked; the row of a flat with many
+    tells of them.
 
     Flats are brought to one level, and compared with their median in boxes of 5 x 5 pixels, after
     the differences are freed of what is smooth. Stars that are in the same place in most of the
@@ -67,7 +72,7 @@ def without_stars(used: Sequence[Input], limits: Limits) -> list[Source]:
             counts[number] += np.count_nonzero(stars)
             packed[number][start:stop] = np.packbits(stars, axis=1)
     for one, count in zip(used, counts, strict=True):
-        if count:
+        if count > _WORTH_TELLING * ny * nx:
             one.row.alarms.append(f"stars in it: {count / (ny * nx):.2%} of its pixels are masked")
     return [
         _masked(source, bits) if count else source
