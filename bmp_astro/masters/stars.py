@@ -36,8 +36,7 @@ class _Look(NamedTuple):
 
 
 def without_stars(used: Sequence[Input], limits: Limits) -> list[Source]:
-    """Return the rows of flats, in which stars are masked; the row of a flat with many
-    tells of them.
+    """Return the rows of flats, in which stars are masked; where there are many its row tells.
 
     Flats are brought to one level, and compared with their median in boxes of 5 x 5 pixels, after
     the differences are freed of what is smooth. Stars that are in the same place in most of the
