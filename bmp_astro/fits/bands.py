@@ -12,7 +12,7 @@ import numpy as np
 from astropy.io import fits
 
 from .cameras import find_instrument
-from .checksum import ones_complement_sum
+from .checksum import name_of_input, ones_complement_sum
 from .instrument import Instrument
 from .layout import HduSpec, Layout, find_layout
 from .pixels import Encoding, decode, encoding_of
@@ -66,6 +66,7 @@ class OpenFrame:
         self.header: fits.Header = layout.header
         self.hdu = layout.image.index
         self._crc = layout.crc
+        self._units = [unit.index for unit in layout.units]
         planes = [_Plane(source, path, unit, summed=summed, spill=spill) for unit in layout.units]
         self._image = planes[0] if len(planes) == 1 else Stack(planes)
         self.is_stacked = len(planes) > 1
@@ -161,10 +162,11 @@ class OpenFrame:
         Returns
         -------
         str
-            The DATASUM of the image as it is stored, and the CRC-32 of the header's cards. Of a
-            frame opened with ``summed`` only rows that have not been read yet are read for it.
+            The DATASUM of the image as it is stored, the CRC-32 of the header's cards, and the
+            numbers of its units (``"1,2"``) where it is not the primary one. Of a frame opened
+            with ``summed`` only rows that have not been read yet are read for it.
         """
-        return f"{self._image.data_sum()} {self._crc:08x}"
+        return name_of_input(self._image.data_sum(), self._crc, self._units)
 
     def flag_rows(self, y0: int, y1: int) -> np.ndarray | None:
         """Mask bits of some rows: the second of what `read` returns."""

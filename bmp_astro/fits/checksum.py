@@ -75,6 +75,22 @@ def data_sum(pixels: np.ndarray) -> str:
     return str(fold(total))
 
 
+def name_of_input(total: int, crc: int, units: Iterable[int]) -> str:
+    """Return the text that tells a file's image and header from any others.
+
+    That is the DATASUM of the image as it is stored, the CRC-32 of the header's cards, and the
+    numbers of its units where it is not the primary one.
+    """
+    numbers = ",".join(map(str, units))
+    return f"{total} {crc:08x}" if numbers == "0" else f"{total} {crc:08x} {numbers}"
+
+
+def units_of_input(text: str) -> tuple[int, ...]:
+    """Return the numbers of the units that a text of `name_of_input` is about."""
+    _, _, numbers = [*text.split(), "0"][:3]
+    return tuple(map(int, numbers.split(",")))
+
+
 def sum_cards(datasum: int) -> list[str]:
     """Return the text of the two cards, CHECKSUM with zeros in the place of its value."""
     quoted = f"'{datasum}'"

@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from typing import NamedTuple
 
@@ -92,7 +92,7 @@ def find_layout(
     image = _choose(hdus, hdu, path)
     units, header = _amplifiers(hdus, hdu, image, instrument, path)
     for unit in [] if missing_ok else units:
-        _check_complete(source, path, unit)
+        check_complete(source, path, unit)
     name = os.path.basename(os.fspath(path))
     if header.get("FILENAME") != name:
         set_card(header, "FILENAME", name, "name of this file")
@@ -102,11 +102,17 @@ def find_layout(
             if item.is_image and item.axes == image.axes and item.name in ("UNCERT", "MASK"):
                 planes.setdefault(item.name, item)
     for plane in [] if missing_ok else planes.values():
-        _check_complete(source, path, plane)
-    crc = hdus[0].crc
+        check_complete(source, path, plane)
+    crc = cards_crc(hdus[0], units)
+    return Layout(units[0], header, planes.get("UNCERT"), planes.get("MASK"), units, crc)
+
+
+def cards_crc(primary: Hdu, units: Iterable[Hdu]) -> int:
+    """Return a CRC-32 of the cards of the primary unit and of those of the image."""
+    crc = primary.crc
     for unit in units:
         crc = crc if unit.index == 0 else zlib.crc32(b"%d" % unit.crc, crc)
-    return Layout(units[0], header, planes.get("UNCERT"), planes.get("MASK"), units, crc)
+    return crc
 
 
 def _amplifiers(
@@ -195,7 +201,7 @@ def _describe(hdu: Hdu) -> str:
     return f"{len(shape)}-D {shape}"
 
 
-def _check_complete(source: Source, path: str | PathLike, hdu: Hdu) -> None:
+def check_complete(source: Source, path: str | PathLike, hdu: Hdu) -> None:
     """Complain about missing pixels; missing padding is only worth a note."""
     end = hdu.offset + hdu.nbytes
     padded = hdu.offset + -(-hdu.nbytes // BLOCK) * BLOCK

@@ -63,8 +63,9 @@ def read_frame(
         Knows the amplifiers; its `fix_header` is applied.
     record_input : bool
         Write the file's name and checksum into the header, for the product that comes of it:
-        INPUT and INPUTSUM, which is the DATASUM of the pixels as they are stored and the CRC-32
-        of the header's cards; INPUTHDU where `hdu` was given.
+        INPUT and INPUTSUM, which is the DATASUM of the pixels as they are stored, the CRC-32
+        of the header's cards, and the numbers of the units where these are not the primary one;
+        INPUTHDU where `hdu` was given.
 
     Returns
     -------

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from astropy.io import fits
 
-from ..fits import changed_units, data_sum, is_product, open_frame, read_frame, read_header
+from ..fits import changed_units, data_sum, is_product, read_frame, read_header
+from ..fits.intact import checksum_now
 from ..fits.writer import VERSIONS
 from .whereabouts import Whereabouts
 
@@ -146,7 +147,6 @@ class _Recorded(NamedTuple):
     name: str
     role: str
     checksum: str = ""
-    hdu: int | None = None
 
 
 class _Tracer:
@@ -207,8 +207,7 @@ class _Tracer:
 def _recorded_in(header: fits.Header) -> Iterator[_Recorded]:
     """Yield the files that a product was made of, as its header names them."""
     if "INPUT" in header:
-        said = str(header["INPUT"]), "input", str(header.get("INPUTSUM", ""))
-        yield _Recorded(*said, header.get("INPUTHDU"))
+        yield _Recorded(str(header["INPUT"]), "input", str(header.get("INPUTSUM", "")))
     for keyword, role in _MASTERS.items():
         if keyword in header:
             yield _Recorded(str(header[keyword]), role, str(header.get(f"{keyword}SUM", "")))
@@ -228,8 +227,7 @@ def _differences(path: str, recorded: _Recorded) -> list[str]:
         if recorded.role in _MASTERS.values():
             found = data_sum(read_frame(path).data)
             return [] if found == recorded.checksum else [_CHANGED[0]]
-        with open_frame(path, hdu=recorded.hdu) as frame:
-            found = frame.checksum()
+        found = checksum_now(path, recorded.checksum)
     except (OSError, ValueError) as error:
         return [f"it cannot be read: {error}"]
     parts = zip(_CHANGED, found.split(), recorded.checksum.split(), strict=False)

@@ -86,7 +86,8 @@ def calibrate(
     master_bias, master_dark, master_flat : path-like or `~astropy.nddata.CCDData`, optional
         The masters, trimmed; bias and dark in adu, the flat without unit and normalized.
     bad_pixel_mask : path-like, `~astropy.nddata.CCDData` or `~numpy.ndarray`, optional
-        Not 0 (true) where a pixel is bad, of the shape of the raw or of the trimmed frame.
+        Not 0 (true) where a pixel is bad, of the shape of the raw or of the trimmed frame, or as
+        `mask_bad_pixels` has it.
     instrument : Instrument or str, optional
         Where the header keeps its facts; by default chosen by the header.
     overscan_section, overscan_axis, overscan_method, overscan_order, overscan_sigma, \
@@ -290,7 +291,7 @@ def _flag_terms(
     """Return the flags of the bad pixels."""
     if bad_pixel_mask is None:
         return {}
-    bad = open_bad_pixels(bad_pixel_mask, frame.shape, raw_shape)
+    bad = open_bad_pixels(bad_pixel_mask, frame, raw_shape)
     record_bad_pixels(frame.header, *mask_names(bad_pixel_mask))
     if bad.shape != frame.shape:
         bad = assemble(bad, readouts) if readouts else bad

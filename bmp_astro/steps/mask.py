@@ -85,7 +85,8 @@ def mask_bad_pixels(
     ccd : `~astropy.nddata.CCDData`
         The frame, ``(ny, nx)``. It is not changed.
     bad_pixel_mask : path-like, `~astropy.nddata.CCDData` or `~numpy.ndarray`
-        ``(ny, nx)``, not 0 (true) where a pixel is bad.
+        ``(ny, nx)``, not 0 (true) where a pixel is bad. Of a frame that is a window of the
+        detector, and says so, an image whose header says so too may be a larger one.
     **kwargs
         Not used.
 
@@ -108,7 +109,7 @@ def mask_bad_pixels(
     >>> mask_bad_pixels(CCDData([[1.0, 2.0]], unit="adu"), np.array([[0, 1]])).mask
     array([[False,  True]])
     """
-    bad = open_bad_pixels(bad_pixel_mask, ccd.shape)
+    bad = open_bad_pixels(bad_pixel_mask, ccd)
     bits = bad * np.uint8(MaskBit.BAD_PIXEL)
     frame = remade(ccd, flags=joined_flags(flags_of(ccd), bits))
     record_bad_pixels(frame.header, *mask_names(bad_pixel_mask))

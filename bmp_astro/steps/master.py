@@ -24,7 +24,7 @@ from ..fits import (
 from ..fits.readouts import cut_readouts
 from ..fits.section import Section
 from .image import remade, variance_of
-from .window import check_shape, window_in
+from .window import window_in
 
 CACHE_SIZE = 4  # a bias, a dark, a flat, and a mask of bad pixels
 _SAMPLE = 100_000  # pixels that tell a master's typical level
@@ -121,12 +121,18 @@ def open_fringe(master_fringe: Any, ccd: CCDData) -> Master:
     return opened if window is None else opened.window(window)
 
 
-def open_bad_pixels(bad_pixel_mask: Any, *shapes: tuple[int, int]) -> np.ndarray:
-    """Return where pixels are bad, bool; the shape must be one of ``shapes``."""
-    mask = _mask(bad_pixel_mask).ccd.data
-    if mask.shape not in shapes:
-        check_shape(mask.shape, shapes[0], "bad pixel mask")
-    return mask != 0
+def open_bad_pixels(
+    bad_pixel_mask: Any, ccd: CCDData, raw_shape: tuple[int, int] | None = None
+) -> np.ndarray:
+    """Return where pixels of a frame are bad, bool; the mask must fit it as masters must.
+
+    It may be one of the frame before that was trimmed, and then comes back as a whole.
+    """
+    mask = _mask(bad_pixel_mask).ccd
+    if mask.shape == raw_shape != ccd.shape:
+        return mask.data != 0
+    window = window_in(mask, ccd, "bad pixel mask")
+    return (mask.data if window is None else mask.data[window]) != 0
 
 
 def mask_names(bad_pixel_mask: Any) -> tuple[str, str]:

@@ -167,6 +167,55 @@ def test_frames_that_were_combined_by_hand(night):
     assert "IMSUM001" not in combine([read_frame(name) for name in names]).header
 
 
+SINISTRO = """
+name = "mine"
+base = "LCO"
+
+[[amplifiers]]
+hdu = 3
+data_section = "[1:512,1:512]"
+
+[[amplifiers]]
+hdu = 2
+data_section = "[1:512,1:512]"
+detector_section = "[513:1024,1:512]"
+"""
+
+
+def test_amplifiers_that_a_toml_file_chose_are_as_they_were(real_data, tmp_path):
+    (tmp_path / "mine.toml").write_text(SINISTRO)
+    camera = tmp_path / "mine.toml"
+    raw = tmp_path / "raw.fits"
+    shutil.copy(real_data / "quirks/lco_sinistro_raw_mef.fits", raw)
+    light = write_frame(
+        read_frame(raw, instrument=camera, record_input=True), tmp_path / "light.fits"
+    )
+    assert fits.getheader(light)["INPUTSUM"].split()[2] == "3,2"
+    assert provenance(light).matches
+    alter(raw, plane=1)  # of which nothing was used
+    assert provenance(light).matches
+    alter(raw, plane=3)
+    assert provenance(light).sources[0].problems == ["its pixels have changed"]
+    with fits.open(raw) as hdus:
+        hdus[:3].writeto(raw, overwrite=True)
+    (problem,) = provenance(light).sources[0].problems
+    assert "has no unit 3: it has 3 units" in problem
+
+
+def test_an_extension_that_was_asked_for_is_as_it_was(tmp_path):
+    names = [tmp_path / f"{i}.fits" for i in range(2)]
+    for name in names:
+        images = [fits.ImageHDU(np.full((8, 9), i, np.float32)) for i in range(3)]
+        fits.HDUList([fits.PrimaryHDU(), *images]).writeto(name)
+    light = write_frame(read_frame(names[0], hdu=2, record_input=True), tmp_path / "light.fits")
+    assert fits.getheader(light)["INPUTHDU"] == 2
+    assert provenance(light).matches
+    alter(names[0], plane=1)
+    assert provenance(light).matches
+    alter(names[0], plane=2)
+    assert not provenance(light).matches
+
+
 def test_what_is_no_product_and_where_nothing_can_be_looked_for(night):
     with pytest.raises(ValueError, match="is not a product of this package"):
         provenance(night / "raw" / "bias-001.fit")

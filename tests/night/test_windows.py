@@ -7,7 +7,7 @@ from astropy.nddata import CCDData
 
 from bmp_astro import plan_night, read_frame, reduce_night
 from bmp_astro.simulate import simulate_night
-from bmp_astro.steps import subtract_bias
+from bmp_astro.steps import calibrate, mask_bad_pixels, subtract_bias
 
 ROWS, COLUMNS, OVERSCAN = slice(20, 60), slice(30, 90), 8
 
@@ -93,6 +93,21 @@ def test_a_master_is_cut_where_headers_say_what_part_it_is():
     light = frame((3, 4), **corner(102, 54))
     reduced = subtract_bias(light, master_bias=bias)
     np.testing.assert_array_equal(reduced.data, 1 - bias.data[4:7, 2:6])
+
+
+def test_a_mask_of_bad_pixels_is_cut_as_masters_are():
+    mask = frame((8, 9), **corner(100, 50))
+    mask.data[...] = np.random.default_rng(7).integers(0, 2, (8, 9))
+    light = frame((3, 4), **corner(102, 54))
+    expected = mask.data[4:7, 2:6] != 0
+    np.testing.assert_array_equal(mask_bad_pixels(light, bad_pixel_mask=mask).mask, expected)
+    raw = frame((3, 6), **corner(102, 54))
+    reduced = calibrate(raw, bad_pixel_mask=mask, trim_section="[1:4,1:3]", gain=1, read_noise=1)
+    np.testing.assert_array_equal(reduced.flags != 0, expected)
+    with pytest.raises(ValueError, match=r"bad pixel mask is of rows 50 to 57 .* another window"):
+        mask_bad_pixels(frame((3, 4), **corner(106, 54)), bad_pixel_mask=mask)
+    with pytest.raises(ValueError, match=r"bad pixel mask is \(8, 9\) .* was one of them not trim"):
+        mask_bad_pixels(light, bad_pixel_mask=mask.data)
 
 
 @pytest.mark.parametrize(
