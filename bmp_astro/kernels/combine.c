@@ -101,6 +101,7 @@ INLINE int32_t least(const int32_t *numbers, size_t n)
 #define SQRT sqrtf
 #define FABS fabsf
 #define LOAD load_floats
+#define STORED F32
 #define OF(name) name##_float
 #include "combine_tile.h"
 #undef REAL
@@ -110,6 +111,7 @@ INLINE int32_t least(const int32_t *numbers, size_t n)
 #undef SQRT
 #undef FABS
 #undef LOAD
+#undef STORED
 #undef OF
 
 #define REAL double
@@ -119,5 +121,6 @@ INLINE int32_t least(const int32_t *numbers, size_t n)
 #define SQRT sqrt
 #define FABS fabs
 #define LOAD load_doubles
+#define STORED F64
 #define OF(name) name##_double
 #include "combine_tile.h"

@@ -99,9 +99,21 @@ PART void OF(pick_listed)(OF(tile) *t, const REAL *from, const int32_t *restrict
     }
 }
 
+/* The lesser and the greater of two rows, which may be where they were. */
+INLINE void OF(exchange)(const REAL *one, const REAL *other, size_t lanes, REAL *lesser,
+                         REAL *greater)
+{
+    INDEPENDENT
+    for (size_t i = 0; i < lanes; i++) {
+        const REAL a = one[i], b = other[i];
+        lesser[i] = a < b ? a : b;
+        greater[i] = a > b ? a : b;
+    }
+}
+
 /* The values of two ranks in each lane: by the network where no value is missing. */
 PART void OF(pick)(OF(tile) *t, const REAL *from, const int32_t *restrict count,
-                     const network *net, const int32_t *first, const int32_t *second, int adjacent,
+                     const network *net, const int32_t *low, const int32_t *high, int adjacent,
                      REAL *restrict lower, REAL *restrict upper)
 {
     int32_t listed[LANES];
@@ -113,22 +125,21 @@ PART void OF(pick)(OF(tile) *t, const REAL *from, const int32_t *restrict count,
             n_listed += count[i] < full;
         }
     if (n_listed < t->lanes) {
+        const REAL *rows[LARGEST_NETWORK]; /* where each is: it moves when it is first compared */
         for (size_t f = 0; f < t->n; f++)
-            memcpy(t->sorted + f * t->room, from + f * t->room, t->lanes * sizeof(REAL));
+            rows[f] = from + f * t->room;
         for (int k = 0; k < net->n_pairs; k++) {
-            REAL *restrict a = t->sorted + net->pairs[k][0] * t->room;
-            REAL *restrict b = t->sorted + net->pairs[k][1] * t->room;
-            for (size_t i = 0; i < t->lanes; i++) {
-                const REAL one = a[i], other = b[i];
-                a[i] = one < other ? one : other;
-                b[i] = one > other ? one : other;
-            }
+            const size_t first = net->pairs[k][0], second = net->pairs[k][1];
+            OF(exchange)(rows[first], rows[second], t->lanes, t->sorted + first * t->room,
+                         t->sorted + second * t->room);
+            rows[first] = t->sorted + first * t->room;
+            rows[second] = t->sorted + second * t->room;
         }
-        memcpy(lower, t->sorted + (size_t)net->first * t->room, t->lanes * sizeof(REAL));
-        memcpy(upper, t->sorted + (size_t)net->second * t->room, t->lanes * sizeof(REAL));
+        memcpy(lower, rows[net->first], t->lanes * sizeof(REAL));
+        memcpy(upper, rows[net->second], t->lanes * sizeof(REAL));
     }
     if (n_listed > 0)
-        OF(pick_listed)(t, from, listed, n_listed, first, second, adjacent, lower, upper);
+        OF(pick_listed)(t, from, listed, n_listed, low, high, adjacent, lower, upper);
 }
 
 /* The median of what counts, 0 where nothing does. */

@@ -58,7 +58,7 @@ PART void OF(expect)(const combination *c, size_t f, double fraction, size_t lan
 /* Drop the lowest and highest values, the first frames' first where values are equal. */
 PART void OF(drop_extremes)(const combination *c, OF(tile) *t)
 {
-    int32_t low[LANES], high[LANES], first[LANES], second[LANES];
+    int32_t low[LANES], high[LANES], first[LANES] = {0}, second[LANES] = {0};
     REAL bottom[LANES], top[LANES];
     for (size_t i = 0; i < t->lanes; i++) {
         const int32_t present = t->n_valid[i];
@@ -100,12 +100,7 @@ PART void OF(drop_extremes)(const combination *c, OF(tile) *t)
 /* The mean of what is kept, in the order of the frames, 0 where nothing is. */
 PART void OF(mean)(const OF(tile) *t, double *restrict mean)
 {
-    memset(mean, 0, LANES * sizeof *mean);
-    for (size_t f = 0; f < t->n; f++) {
-        const REAL *restrict v = t->kept + f * t->room;
-        for (size_t i = 0; i < t->lanes; i++)
-            mean[i] += v[i] == v[i] ? v[i] : 0;
-    }
+    OF(add_up)(t, t->kept, mean);
     for (size_t i = 0; i < t->lanes; i++)
         mean[i] /= t->n_kept[i] > 1 ? t->n_kept[i] : 1;
 }
@@ -225,7 +220,7 @@ PART void OF(set_limits)(const combination *c, OF(tile) *t, const REAL *restrict
 /* Drop what is strictly beyond the limits about the center; return whether anything was. */
 PART int OF(clip_once)(const combination *c, OF(tile) *t)
 {
-    int32_t dropped[LANES] = {0}, any = 0;
+    int32_t left[LANES] = {0}, any = 0;
     const int by_std = c->clip == SIGMA && c->deviation == STD;
     const int own_only = by_std || c->clip == PERCENTILE;
     if (c->center_is_mean || by_std)
@@ -260,12 +255,13 @@ PART int OF(clip_once)(const combination *c, OF(tile) *t)
         REAL *restrict v = t->kept + f * t->room;
         for (size_t i = 0; i < t->lanes; i++) {
             const int inside = v[i] >= t->low[i] && v[i] <= t->high[i];
-            dropped[i] |= !inside && v[i] == v[i];
+            left[i] += inside;
             v[i] = inside ? v[i] : (REAL)NAN;
         }
     }
     for (size_t i = 0; i < t->lanes; i++)
-        any |= dropped[i];
+        any |= left[i] < t->n_kept[i];
+    memcpy(t->n_kept, left, sizeof left);
     return any;
 }
 
@@ -281,6 +277,7 @@ PART void OF(clip)(const combination *c, OF(tile) *t)
     }
     for (size_t f = 0; f < t->n; f++)
         memcpy(t->kept + f * t->room, t->values + f * t->room, t->lanes * sizeof(REAL));
-    for (int32_t pass = 0; pass < c->max_iterations && OF(clip_once)(c, t); pass++)
-        OF(count)(t, t->kept, t->n_kept);
+    for (int32_t pass = 0; pass < c->max_iterations; pass++)
+        if (!OF(clip_once)(c, t))
+            return;
 }

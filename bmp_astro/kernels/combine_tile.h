@@ -13,29 +13,50 @@ typedef struct {
     float level[LANES], expected[LANES];
 } OF(tile);
 
-/* Load the values of a frame, NaN where they are not finite after scaling. */
-PART void OF(load)(const combination *c, size_t f, ptrdiff_t y, ptrdiff_t x, size_t lanes,
-                     double *restrict wide, REAL *restrict to)
+PART void OF(count)(const OF(tile) *t, const REAL *values, int32_t *restrict count)
 {
-    const double scale = c->scale[f], offset = c->offset[f];
-    if (scale == 1 && offset == 0) {
-        LOAD(&c->frames[f], y, x, lanes, to);
-    } else {
-        load_doubles(&c->frames[f], y, x, lanes, wide);
-        for (size_t i = 0; i < lanes; i++)
-            to[i] = (REAL)(wide[i] * scale + offset);
+    memset(count, 0, t->lanes * sizeof *count);
+    for (size_t f = 0; f < t->n; f++) {
+        const REAL *restrict v = values + f * t->room;
+        for (size_t i = 0; i < t->lanes; i++)
+            count[i] += v[i] == v[i];
     }
-    for (size_t i = 0; i < lanes; i++)
-        to[i] = to[i] - to[i] == 0 ? to[i] : (REAL)NAN;
 }
 
+/* Load the values of a frame, NaN where they are not finite after scaling; return whether any. */
+PART int OF(load)(const combination *c, size_t f, ptrdiff_t y, ptrdiff_t x, size_t lanes,
+                    double *restrict wide, REAL *restrict to)
+{
+    const double scale = c->scale[f], offset = c->offset[f];
+    const plane *p = &c->frames[f];
+    const REAL *from = to;
+    int32_t bad = 0;
+    if (scale != 1 || offset != 0) {
+        load_doubles(p, y, x, lanes, wide);
+        for (size_t i = 0; i < lanes; i++)
+            to[i] = (REAL)(wide[i] * scale + offset);
+    } else if (p->type == STORED && !p->swapped && p->step == (ptrdiff_t)sizeof(REAL)) {
+        from = (const REAL *)at(p, y, x);
+    } else {
+        LOAD(p, y, x, lanes, to);
+    }
+    INDEPENDENT
+    for (size_t i = 0; i < lanes; i++) {
+        const REAL value = from[i];
+        const int finite = value - value == 0;
+        to[i] = finite ? value : (REAL)NAN;
+        bad |= !finite;
+    }
+    return bad;
+}
+
+/* Load the values of all frames, NaN where they do not count, and count those that do. */
 PART void OF(load_tile)(const combination *c, OF(tile) *t, ptrdiff_t y, ptrdiff_t x)
 {
-    int32_t *restrict n_valid = t->n_valid;
-    memset(n_valid, 0, sizeof t->n_valid);
+    int bad = c->flags != NULL;
     for (size_t f = 0; f < t->n; f++) {
         REAL *restrict to = t->values + f * t->room;
-        OF(load)(c, f, y, x, t->lanes, t->wide, to);
+        bad |= OF(load)(c, f, y, x, t->lanes, t->wide, to);
         ask_for(&c->frames[f], y, x + (ptrdiff_t)t->lanes, c->nx, t->lanes);
         if (c->flags != NULL) {
             const uint8_t *flags = (const uint8_t *)at(&c->flags[f], y, x);
@@ -47,18 +68,35 @@ PART void OF(load_tile)(const combination *c, OF(tile) *t, ptrdiff_t y, ptrdiff_
                 for (size_t i = 0; i < t->lanes; i++)
                     to[i] = flags[(ptrdiff_t)i * step] ? (REAL)NAN : to[i];
         }
-        for (size_t i = 0; i < t->lanes; i++)
-            n_valid[i] += to[i] == to[i];
     }
+    if (bad)
+        OF(count)(t, t->values, t->n_valid);
+    else
+        for (size_t i = 0; i < t->lanes; i++)
+            t->n_valid[i] = (int32_t)t->n;
 }
 
-PART void OF(count)(const OF(tile) *t, const REAL *values, int32_t *restrict count)
+/* The sum of what is in each lane, one frame after the other; several are added in one pass. */
+PART void OF(add_up)(const OF(tile) *t, const REAL *values, double *restrict sum)
 {
-    memset(count, 0, LANES * sizeof *count);
-    for (size_t f = 0; f < t->n; f++) {
+    size_t f = 0;
+    memset(sum, 0, t->lanes * sizeof *sum);
+    for (; f + 4 <= t->n; f += 4) {
+        const REAL *restrict a = values + f * t->room, *restrict b = a + t->room;
+        const REAL *restrict d = b + t->room, *restrict e = d + t->room;
+        for (size_t i = 0; i < t->lanes; i++) {
+            double total = sum[i];
+            total += a[i] == a[i] ? a[i] : 0;
+            total += b[i] == b[i] ? b[i] : 0;
+            total += d[i] == d[i] ? d[i] : 0;
+            total += e[i] == e[i] ? e[i] : 0;
+            sum[i] = total;
+        }
+    }
+    for (; f < t->n; f++) {
         const REAL *restrict v = values + f * t->room;
         for (size_t i = 0; i < t->lanes; i++)
-            count[i] += v[i] == v[i];
+            sum[i] += v[i] == v[i] ? v[i] : 0;
     }
 }
 
@@ -70,7 +108,7 @@ PART size_t OF(use_lost)(const combination *c, OF(tile) *t, ptrdiff_t y, ptrdiff
                            uint8_t *restrict flags, int32_t *restrict lost)
 {
     size_t n_lost = 0;
-    memcpy(t->n_used, t->n_kept, sizeof t->n_used);
+    memcpy(t->n_used, t->n_kept, t->lanes * sizeof *t->n_used);
     memset(flags, 0, t->lanes);
     if (least(t->n_kept, t->lanes) < c->min_keep)
         for (size_t i = 0; i < t->lanes; i++) {
@@ -106,16 +144,15 @@ PART void OF(average)(const combination *c, OF(tile) *t, const int32_t *lost, si
             sum[i] = t->center[i];
         return;
     }
-    memset(sum, 0, sizeof t->sum);
-    for (size_t f = 0; f < t->n; f++) {
+    if (c->weights == NULL)
+        OF(add_up)(t, t->kept, sum);
+    else
+        memset(sum, 0, sizeof t->sum);
+    for (size_t f = 0; c->weights != NULL && f < t->n; f++) {
         const REAL *restrict v = t->kept + f * t->room;
-        const double weight = c->weights == NULL ? 1 : c->weights[f];
-        if (c->weights == NULL)
-            for (size_t i = 0; i < t->lanes; i++)
-                sum[i] += v[i] == v[i] ? v[i] : 0;
-        else
-            for (size_t i = 0; i < t->lanes; i++)
-                sum[i] += v[i] == v[i] ? v[i] * weight : 0;
+        const double weight = c->weights[f];
+        for (size_t i = 0; i < t->lanes; i++)
+            sum[i] += v[i] == v[i] ? v[i] * weight : 0;
     }
     if (c->method == MEAN)
         for (size_t i = 0; i < t->lanes; i++)
@@ -198,9 +235,16 @@ PART void OF(spread)(const combination *c, OF(tile) *t, ptrdiff_t y, ptrdiff_t x
         for (size_t i = 0; i < t->lanes; i++)
             spread[i] /= t->weight[i] * t->weight[i];
     }
+    if (least(t->n_valid, t->lanes) == c->n) {
+        const double factor = c->k2[c->n];
+        for (size_t i = 0; i < t->lanes; i++)
+            spread[i] *= factor;
+    } else {
+        for (size_t i = 0; i < t->lanes; i++)
+            spread[i] *= c->k2[t->n_valid[i]];
+    }
     for (size_t i = 0; i < t->lanes; i++) {
         const double number = t->n_used[i] > 1 ? t->n_used[i] : 1;
-        spread[i] *= c->k2[t->n_valid[i]];
         out[i] = (float)(c->method == SUM ? spread[i] * (number * number) : spread[i]);
     }
 }
