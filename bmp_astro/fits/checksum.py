@@ -41,6 +41,21 @@ def ones_complement_sum(chunks: Iterable[np.ndarray], total: int = 0) -> int:
     return fold(total)
 
 
+def word_sum(chunks: Iterable[np.ndarray]) -> int:
+    """Return the same sum of numbers that are in native order, of 4 or 8 bytes each.
+
+    A word of the file is a native one, so that there are no bytes to swap.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> word_sum([np.array([[1.0, 2.0]], dtype=np.float32)])
+    2139095040
+    """
+    words = (np.ascontiguousarray(chunk).reshape(-1).view(np.uint32) for chunk in chunks)
+    return fold(sum(int(few.sum(dtype=np.uint64)) for few in words))
+
+
 def fold(total: int) -> int:
     """Bring the carry of a sum around until it has 32 bits."""
     while total >> 32:
@@ -68,11 +83,7 @@ def data_sum(pixels: np.ndarray) -> str:
     >>> data_sum(np.array([[1.0, 2.0]]))
     '2139095040'
     """
-    total = 0
-    for row in np.atleast_2d(pixels):  # a word of the file is a native one: no bytes to swap
-        words = np.ascontiguousarray(row, dtype=np.float32).view(np.uint32)
-        total += int(words.sum(dtype=np.uint64))
-    return str(fold(total))
+    return str(word_sum(np.asarray(row, dtype=np.float32) for row in np.atleast_2d(pixels)))
 
 
 def name_of_input(total: int, crc: int, units: Iterable[int]) -> str:

@@ -9,7 +9,7 @@ from astropy.io import fits
 from astropy.io.fits.hdu.compressed import DITHER_SEED_CHECKSUM, SUBTRACTIVE_DITHER_2
 
 from .cards import CARD_LENGTH
-from .checksum import ones_complement_sum, sum_cards, with_checksum
+from .checksum import sum_cards, with_checksum
 from .encode import Stored
 from .source import BLOCK
 
@@ -56,7 +56,7 @@ class PlainFile:
         """
         text = _structure(name, stored, extend) + header.tostring(endcard=False, padding=False)
         if self._checksum:
-            datasum = ones_complement_sum(numbers for _, numbers, _ in stored.bands())
+            datasum = stored.datasum()
             text = with_checksum(_padded("".join([text, *sum_cards(datasum)])), datasum)
         else:
             text = _padded(text)
