@@ -21,6 +21,7 @@ from .fits import (
     read_header,
     write_frame,
 )
+from .fits.writer import check_frame
 from .masters.pipe import file_identity
 from .steps import (
     calibrate,
@@ -124,6 +125,12 @@ class CCDMultiPipe(BigMultiPipe):
     ) -> CCDData:
         """Read one frame, and record which it is; see `~bmp_astro.read_frame`."""
         return read_frame(in_name, hdu=hdu, unit=unit, instrument=instrument, record_input=True)
+
+    def post_process(self, data: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """Take the steps after `data_process`, which is to have returned a frame."""
+        if type(self).file_write is CCDMultiPipe.file_write:
+            check_frame(data, "what data_process returned")
+        return super().post_process(data, **kwargs)
 
     def file_write(
         self,

@@ -158,10 +158,13 @@ def test_a_misspelt_keyword_of_a_single_file_is_reported(lights, tmp_path, caplo
 def test_a_pipe_of_a_team_has_its_instrument(lights, tmp_path):
     class Mine(CalibrationPipe):
         instrument = Instrument(
-            "mine", gain=2 * u.electron / u.adu, read_noise=5 * u.electron, trim_section="[1:50,:]"
+            "mine",
+            gain=2 * u.electron / u.adu,
+            read_noise=5 * u.electron,
+            trim_section="[1:50,1:90]",
         )
 
-    with pytest.raises(PipelineError, match="is not a section"):
+    with pytest.raises(PipelineError, match=r"\\[1:50,1:90\\] does not fit"):
         Mine(outdir=tmp_path, executor="serial", on_error="raise").pipeline(lights[:1])
 
     class Right(CalibrationPipe):
@@ -238,3 +241,24 @@ def test_a_list_of_files_makes_one_output(lights, tmp_path):
     assert list(table["in_name"]) == [", ".join(lights[:2]), lights[2]]
     expected = fits.getdata(lights[0]).astype(float) + fits.getdata(lights[1])
     np.testing.assert_array_equal(fits.getdata(table["outname"][0]), expected)
+
+
+def test_what_is_no_frame_is_named(lights, tmp_path):
+    class Pixels(CCDMultiPipe):
+        def data_process(self, data, **kwargs):
+            return data.data
+
+    pipe = Pixels(post_process_list=[header_to_meta], outdir=tmp_path, executor="serial")
+    (row,) = pipe.pipeline(lights[:1])
+    assert row["status"] == "failed"
+    assert "what data_process returned is ndarray but must be a CCDData" in row["message"]
+
+    class Total(Pixels):
+        def file_write(self, data, outname, **kwargs):
+            np.savetxt(outname, data)
+            return outname
+
+    (row,) = Total(outdir=tmp_path, executor="serial").pipeline(lights[:1])
+    assert row["status"] == "done"
+    with pytest.raises(TypeError, match="the image is ndarray but must be a CCDData"):
+        write_frame(np.zeros((2, 3)), tmp_path / "a.fits")

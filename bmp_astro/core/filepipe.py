@@ -75,7 +75,7 @@ class FilePipe:
 
     @pre_process_list.setter
     def pre_process_list(self, value: Any) -> None:
-        self._pre_process_list = _steps(value)
+        self._pre_process_list = step_list("pre_process_list", value)
 
     @property
     def post_process_list(self) -> list[Callable[..., Any]]:
@@ -84,7 +84,7 @@ class FilePipe:
 
     @post_process_list.setter
     def post_process_list(self, value: Any) -> None:
-        self._post_process_list = _steps(value)
+        self._post_process_list = step_list("post_process_list", value)
 
     def kwargs_merge(self, **kwargs: Any) -> dict[str, Any]:
         """Return the control stream: the object's keywords, and ``kwargs`` winning over them.
@@ -213,7 +213,7 @@ class FilePipe:
             The data, `None` if a step rejected them; the control stream as the steps left it.
         """
         kwargs = self.kwargs_merge(**kwargs)
-        for step in self.pre_process_list + _steps(pre_process_list):
+        for step in self.pre_process_list + step_list("pre_process_list", pre_process_list):
             told = _step(step, data, keywords=kwargs)
             if isinstance(told, dict) and "bmp_data" in told:
                 data = told["bmp_data"]
@@ -293,7 +293,7 @@ class FilePipe:
         """
         kwargs = self.kwargs_merge(**kwargs)
         meta: Meta = {}
-        for step in self.post_process_list + _steps(post_process_list):
+        for step in self.post_process_list + step_list("post_process_list", post_process_list):
             data = _step(step, data, keywords={**kwargs, "bmp_meta": meta})
             if data is None:
                 decide("rejected", step=step_name(step))
@@ -358,14 +358,21 @@ def all_steps(pipe: FilePipe, control: Mapping[str, Any]) -> list[Callable[..., 
     return [
         *pipe.pre_process_list,
         *pipe.post_process_list,
-        *_steps(control.get("pre_process_list")),
-        *_steps(control.get("post_process_list")),
+        *(
+            step
+            for name in ("pre_process_list", "post_process_list")
+            for step in step_list(name, control.get(name))
+        ),
     ]
 
 
-def _steps(value: Any) -> list[Callable[..., Any]]:
-    """Return step functions as a list, whatever way they were given."""
-    return list(value) if isinstance(value, tuple) else assure_list(value)
+def step_list(name: str, value: Any) -> list[Callable[..., Any]]:
+    """Return step functions as a list, whatever way they were given; `name` is the keyword's."""
+    steps = list(value) if isinstance(value, tuple) else assure_list(value)
+    for step in steps:
+        if not callable(step):
+            raise TypeError(f"{name} has {step!r}, which is no step: expected functions")
+    return steps
 
 
 def _step(function: Callable[..., Any], *args: Any, keywords: dict[str, Any]) -> Any:

@@ -361,7 +361,12 @@ def fixed_header(
     if instrument is None:
         return header
     camera = find_instrument(instrument, header)
-    fixed = camera.fix_header(header, path)
+    try:
+        fixed = camera.fix_header(header, path)
+    except Exception as error:  # the observer's own code: it costs this file, and not the night
+        raise ValueError(
+            f"{path}: fix_header of {camera.name} failed: {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(fixed, fits.Header):
         raise TypeError(
             f"fix_header of {camera.name} returned {type(fixed).__name__} for "

@@ -9,6 +9,7 @@ from .cardvalues import card_value, meaningful
 from .common import FACTS
 from .dates import observation_date
 from .keywords import Keyword
+from .readouts import parse_sections
 
 Constant = u.Quantity | str | float | int
 Source = Keyword | tuple[Keyword | Constant, ...] | Constant | None
@@ -81,6 +82,35 @@ def fact_of(name: str, source: Source, header: Mapping[str, Any]) -> Fact:
         by = card_value(header, "RDNSRC")
         said = by if by in _MEASURED else said
     return Fact(value, said)
+
+
+def check_source(name: str, source: Source) -> None:
+    """Raise ValueError where a fact is given as a constant that it cannot be."""
+    for entry in source if isinstance(source, tuple) else (source,):
+        if entry is None or isinstance(entry, Keyword):
+            continue
+        try:
+            _typed(name, entry)
+            if name.endswith("_section"):
+                parse_sections(entry)
+        except (TypeError, ValueError) as error:
+            raise ValueError(_not_a_fact(name, entry)) from error
+
+
+def _not_a_fact(name: str, entry: Any) -> str:
+    """Return what is wrong with a constant, and how a card is given."""
+    wanted = FACTS[name]
+    if name.endswith("_section"):
+        needed, option = "text like '[1:2048,1:4096]'", "kind=str"
+    elif isinstance(wanted, type):
+        needed, option = f"{wanted.__name__}", f"kind={wanted.__name__}"
+    else:
+        needed, option = f"a number or a quantity in {wanted}", f'unit="{wanted}"'
+    shown = repr(entry) if isinstance(entry, str) else str(entry)
+    said = f"{name} is {shown} but must be {needed}"
+    if isinstance(entry, str) and "[" not in entry:
+        said += f'; for a header card give Keyword("{entry}", {option})'
+    return said
 
 
 def look_up(source: Source, header: Mapping[str, Any], name: str = "") -> Fact:

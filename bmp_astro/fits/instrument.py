@@ -19,6 +19,7 @@ from .facts import (
     Fact,
     Source,
     before_multiplication,
+    check_source,
     fact_of,
     is_unset,
     look_up,
@@ -88,6 +89,11 @@ y_origin, object, date_obs, overscan_section, trim_section, frame_type, color_pa
         ``fix_header(header, path)`` returns the header that everything else sees. May be
         overridden by a subclass instead.
 
+    Raises
+    ------
+    ValueError
+        If an entry cannot be what it is given as; the message says how a header card is given.
+
     Examples
     --------
     >>> import astropy.units as u
@@ -141,6 +147,8 @@ y_origin, object, date_obs, overscan_section, trim_section, frame_type, color_pa
     def __post_init__(self) -> None:
         if self.wcs_frame not in WCS_FRAMES:
             raise ValueError(f"wcs_frame is {self.wcs_frame!r} but must be one of {WCS_FRAMES}")
+        for name in FACTS:
+            check_source(name, getattr(self, name))
         for name in ("frame_types", "file_types"):
             wrong = set(getattr(self, name).values()) - {*KINDS, ""}
             if wrong:

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import astropy.units as u
 import numpy as np
@@ -90,6 +90,8 @@ def write_frame(
     ------
     FileExistsError
         If the file exists and may not be replaced.
+    TypeError
+        If the image is something else.
     ValueError
         If the image is not 2-D, its pixels do not fit the type, or options do not fit the name.
     OSError
@@ -114,6 +116,7 @@ def write_frame(
     """
     target = Path(path)
     chosen = _chosen_planes(planes)
+    check_frame(ccd, "the image")
     if ccd.data.ndim != 2:
         raise ValueError(f"the image is {ccd.data.ndim}-D {ccd.shape} but must be 2-D (ny, nx)")
     if not overwrite and os.path.lexists(target):
@@ -127,6 +130,12 @@ def write_frame(
     with _replaced(target) as stream, _units(stream, suffix, checksum, quantize) as units:
         _put(ccd, units, str(target), _Options(dtype, chosen, mask_bits, fill, limits))
     return path
+
+
+def check_frame(data: Any, source: str) -> None:
+    """Raise TypeError for what is no frame; `source` says where it comes from."""
+    if not isinstance(data, CCDData):
+        raise TypeError(f"{source} is {type(data).__name__} but must be a CCDData")
 
 
 def _chosen_planes(planes: Iterable[str]) -> tuple[str, ...]:

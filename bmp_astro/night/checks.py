@@ -9,6 +9,7 @@ from typing import Any
 
 from ..ccdmultipipe import CalibrationPipe
 from ..core import Settings
+from ..core.filepipe import step_list
 from ..core.machine.resources import check_number
 from ..masters import guess_types
 from .inventory import Frame, Raw, Spec, tops_of
@@ -26,13 +27,17 @@ def check_kinds(**given: PerKind | None) -> None:
             raise ValueError(f"{name} has {unknown}: expected some of {list(KINDS)}")
 
 
-def check_run(pipe: Any, executor: Any, num_processes: float | None) -> None:
+def check_run(
+    pipe: Any, executor: Any, num_processes: float | None, keywords: Mapping[str, Any]
+) -> None:
     """Refuse, before masters are built, what cannot reduce the lights."""
     if not (isinstance(pipe, type) and issubclass(pipe, CalibrationPipe)):
         raise TypeError(
             f"pipe is {pipe!r}: expected CalibrationPipe or a subclass of it, the class itself"
         )
     Settings(executor=executor)
+    for name in ("pre_process_list", "post_process_list"):
+        step_list(name, keywords.get(name))
     if num_processes is not None:
         check_number("num_processes", num_processes)
 

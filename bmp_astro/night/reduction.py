@@ -10,7 +10,8 @@ from typing import Any
 from astropy.table import QTable, Row, Table
 
 from ..ccdmultipipe import CalibrationPipe
-from ..core import Outcome, PipelineInterrupted, assure_list
+from ..core import Outcome, PipelineInterrupted
+from ..core.filepipe import step_list
 from ..core.locks import locked
 from ..core.resume import JOURNAL_NAME
 from ..core.table import write_table
@@ -164,7 +165,7 @@ def reduce_night(
     >>> lights["EXPTIME"][0]
     <Quantity 120. s>
     """
-    check_run(pipe, executor, num_processes)
+    check_run(pipe, executor, num_processes, kwargs)
     out = Path(outdir)
     extra = chosen_steps(pipe, extra_steps, kwargs)
     camera = pipe.instrument if instrument is None else instrument
@@ -212,12 +213,13 @@ def reduce_night(
                 keywords = {**engine, **master_keywords(kwargs), **own}
                 for outcome in build_masters(kind, plan, out, lost, keywords):
                     outcomes[outcome.in_name] = outcome
+            after = "post_process_list"
             keywords = {
                 **engine,
                 **({"quantize": QUANTIZE} if compress else {}),
                 "executor": executor,
                 **light_keywords(kwargs),
-                "post_process_list": [*extra, *assure_list(kwargs.get("post_process_list"))],
+                "post_process_list": [*extra, *step_list(after, kwargs.get(after))],
             }
             for outcome in reduce_lights(plan, out, pipe, lost, keywords):
                 outcomes[outcome.in_name] = outcome

@@ -6,7 +6,7 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData
 
-from ..fits import find_instrument, parse_section
+from ..fits import find_instrument, format_section, parse_section
 from ..fits.readouts import parse_sections
 from ..fits.section import Section
 from .amplifiers import amplifier_values
@@ -139,8 +139,23 @@ def _inside(slices: Section, shape: tuple[int, int], fact: str, section: Any) ->
     for part, size, found in zip(slices, shape, ranges, strict=True):
         ends = [end for end in (part.start, part.stop) if end is not None]
         if len(found) == 0 or abs(found.step) != 1 or max(ends, default=0) > size:
-            raise ValueError(f"{fact} {section} does not fit a frame of {shape} (ny, nx)")
+            said = section if isinstance(section, str) else _in_words(slices, shape)
+            raise ValueError(f"{fact} {said} does not fit a frame of {shape} (ny, nx)")
     return tuple(slice(min(found), max(found) + 1) for found in ranges)
+
+
+def _in_words(slices: Section, shape: tuple[int, int]) -> str:
+    """Return a section as FITS has it, or as it is where it has no such text."""
+    whole = [
+        slice(0 if part.start is None else part.start, size if part.stop is None else part.stop)
+        if part.step is None
+        else part
+        for part, size in zip(slices, shape, strict=True)
+    ]
+    try:
+        return format_section((whole[0], whole[1]))
+    except ValueError:
+        return str(slices)
 
 
 def level_variance(ccd: CCDData) -> Any:

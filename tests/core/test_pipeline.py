@@ -460,6 +460,20 @@ def test_steps_may_come_as_a_tuple(make_files, outdir):
     assert {outcome.meta["pid"] for outcome in pout} == {os.getpid()}
 
 
+@pytest.mark.parametrize("name", ["pre_process_list", "post_process_list"])
+def test_what_is_no_step_is_refused_before_anything_runs(make_files, outdir, name):
+    def never(data):
+        raise AssertionError
+
+    with pytest.raises(TypeError, match=f"{name} has 'peak', which is no step: expected func"):
+        serial(outdir, **{name: [never, "peak"]})
+    pipe = serial(outdir, on_error="record", pre_process_list=never)
+    with pytest.raises(TypeError, match=f"{name} has 3"):
+        pipe.pipeline(make_files(1), **{name: (3,)})
+    with pytest.raises(TypeError, match=f"{name} has 'peak'"):
+        setattr(pipe, name, "peak")
+
+
 def test_num_processes_1_runs_here(make_files, outdir):
     def where(data, bmp_meta=None):
         bmp_meta["pid"] = os.getpid()

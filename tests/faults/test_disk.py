@@ -219,6 +219,10 @@ def test_room_is_looked_for_before_anything_runs(small_disk, tmp_path):
         pipe.pipeline(
             names, executor="serial", output_size=lambda name: int(Path(name).read_text())
         )
+    with pytest.raises(OSError, match=r"] 1 output of about 11 MiB does not fit into the \S+ MiB "):
+        pipe.pipeline(names[:1], executor="serial", output_size=12_000_000)
+    with pytest.raises(OSError, match=r"1 output of about 2\.0 GiB does not fit"):
+        pipe.pipeline(names[:1], executor="serial", output_size=2**31)
     assert read == []
     assert os.listdir(small_disk) == []
     two = pipe.pipeline(names[:2], executor="serial", output_size=3_000_000)

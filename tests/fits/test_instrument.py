@@ -1,4 +1,5 @@
 import pickle
+import re
 
 import astropy.units as u
 import pytest
@@ -160,7 +161,7 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match="did you mean 'exptime'"):
         GENERIC.value("exptim", {})
     with pytest.raises(ValueError, match="gain is 3"):
-        Instrument("x", gain=3 * u.s).value("gain", {})
+        Instrument("x", gain=3 * u.s)
     with pytest.raises(ValueError, match="wcs_frame"):
         Instrument("x", wcs_frame="sky")
     with pytest.raises(ValueError, match="frame_types"):
@@ -172,6 +173,21 @@ def test_mistakes_are_named():
     assert Instrument("x", match={"flat": {"nx": None, "serial": None}}).match
     with pytest.raises(ValueError, match="keys"):
         Instrument("x", keys={"gain": Keyword("GAIN")})
+
+
+@pytest.mark.parametrize(
+    ("fact", "said", "hint"),
+    [
+        ("exptime", "EXPTIME", 'header card give Keyword("EXPTIME", unit="s")'),
+        ("gain", (Keyword("EGAIN"), "GAIN"), 'give Keyword("GAIN", unit="electron / adu")'),
+        ("xbinning", "XBIN", 'must be int; for a header card give Keyword("XBIN", kind=int)'),
+        ("overscan_section", "[1:2", "must be text like '[1:2048,1:4096]'"),
+        ("trim_section", "TRIMSEC", 'give Keyword("TRIMSEC", kind=str)'),
+    ],
+)
+def test_a_constant_that_a_fact_cannot_be_is_refused_at_once(fact, said, hint):
+    with pytest.raises(ValueError, match=f"{fact} is .*{re.escape(hint)}$"):
+        Instrument("x", **{fact: said})
 
 
 def test_instruments_are_values():
@@ -194,6 +210,9 @@ def test_fix_header_given_or_overridden(fits_file):
     forgetful = Instrument("n", fix_header=lambda header, path: None)
     with pytest.raises(TypeError, match="must return the header"):
         read_header(path, instrument=forgetful)
+    wrong = Instrument("w", fix_header=lambda header, path: header["NONE"])
+    with pytest.raises(ValueError, match=f"^{path}: fix_header of w failed: KeyError: "):
+        read_header(path, instrument=wrong)
 
 
 def test_finding_an_instrument(tmp_path):

@@ -119,3 +119,26 @@ def test_own_keys_are_columns_and_match_rules_choose_masters(tmp_path):
     assert masters["far.fits"] == ""
     flats = {row["product"] for row in plan if row["frame_type"] == "flat"}
     assert len(flats) == 2
+
+
+def test_a_header_that_cannot_be_put_right_costs_its_own_file(tmp_path):
+    raw = tmp_path / "raw"
+    for i in range(2):
+        write(raw / f"l{i}.fits", IMAGETYP="light", EXPTIME=5.0, GAIN=1.0, FILTER="V")
+    write(raw / "old.fits", IMAGETYP="light", EXPTIME=5.0)
+
+    def camera_of(header, path):
+        header["FILTER"] = header["FILTER"].lower()
+        return header
+
+    camera = replace(GENERIC, name="mine", fix_header=camera_of)
+    table = reduce_night(raw, tmp_path, instrument=camera, require=(), executor="serial")
+    assert table["status"].tolist() == ["done", "done", "failed"]
+    assert table["message"][2].startswith("fix_header of mine failed: KeyError: ")
+
+
+def test_a_step_that_is_none_is_refused_before_anything_is_done(tmp_path):
+    write(tmp_path / "raw" / "light.fits", IMAGETYP="light", EXPTIME=5.0)
+    with pytest.raises(TypeError, match="post_process_list has 'peak', which is no step"):
+        reduce_night(tmp_path / "raw", tmp_path / "out", post_process_list=["peak"])
+    assert not (tmp_path / "out").exists()

@@ -117,7 +117,9 @@ def test_section_from_the_instrument(sample):
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"overscan_section": "[41:49,1:60]"}, r"does not fit a frame of \(60, 48\)"),
+        ({"overscan_section": "[41:49,1:60]"}, r"_section \[41:49,1:60\] does not fit a frame of"),
+        ({"overscan_section": np.s_[:, 40:49]}, r"\[41:49,1:60\] does not fit a .* \(60, 48\)"),
+        ({"overscan_section": np.s_[:, ::2]}, r"_section \(slice\(.* does not fit a frame"),
         ({"overscan_section": "UNKNOWN"}, "is not a section"),
         ({"overscan_method": "mode"}, "overscan_method is 'mode'"),
         ({"overscan_axis": 2}, "overscan_axis is 2"),

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -11,6 +12,7 @@ logger = logging.getLogger(__name__)
 
 # No room, a quota that is used up, a disk that is mounted for reading only.
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def refuse_without_room(
@@ -42,13 +44,25 @@ def refuse_without_room(
     folder = _nearest(os.curdir if outdir is None else os.fspath(outdir))
     free = shutil.disk_usage(folder).free
     if needed > free:
+        size = _in_words(needed)
+        told = (
+            f"1 output of about {size} does not fit"
+            if len(missing) == 1
+            else f"{len(missing)} outputs of about {size} together do not fit"
+        )
         raise OSError(
             errno.ENOSPC,
-            f"{len(missing)} outputs of about {needed / 2**20:.0f} MiB together do not fit into "
-            f"the {free / 2**20:.0f} MiB that are free: make room, give another outdir, or give "
-            "output_size=None to try all the same",
+            f"{told} into the {_in_words(free)} that are free: make room, give another outdir, or "
+            "give output_size=None to try all the same",
             folder,
         )
+
+
+def _in_words(size: float) -> str:
+    """Return a number of bytes in the unit that fits it."""
+    power = min(int(math.log2(max(size, 1)) // 10), len(_UNITS) - 1)
+    number = size / 2 ** (10 * power)
+    return f"{number:.{1 if power and number < 10 else 0}f} {_UNITS[power]}"
 
 
 def refused_writing(error: BaseException | None) -> str:
