@@ -164,7 +164,7 @@ def test_a_pipe_of_a_team_has_its_instrument(lights, tmp_path):
             trim_section="[1:50,1:90]",
         )
 
-    with pytest.raises(PipelineError, match=r"\\[1:50,1:90\\] does not fit"):
+    with pytest.raises(PipelineError, match=r"\[1:50,1:90\] does not fit"):
         Mine(outdir=tmp_path, executor="serial", on_error="raise").pipeline(lights[:1])
 
     class Right(CalibrationPipe):
