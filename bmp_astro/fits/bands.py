@@ -219,8 +219,9 @@ class _Plane:
         nx, size = self.shape[1], self.encoding.stored.itemsize
         pixels, flags = np.empty((y1 - y0, nx), self.encoding.dtype), None
         step = max(1, _BAND_BYTES // max(1, nx * size))
+        room = np.empty(min(step, y1 - y0) * nx * size, np.uint8)
         for start in range(y0, y1, step):
-            stored = self.stored(start, min(start + step, y1))
+            stored = self.stored(start, min(start + step, y1), room)
             band = slice(start - y0, start - y0 + len(stored))
             lacking = decode(stored, self.encoding, pixels[band])[1]
             if lacking is not None:
@@ -230,6 +231,13 @@ class _Plane:
 
     def stored(self, y0: int, y1: int, room: np.ndarray | None = None) -> np.ndarray:
         """Return numbers as they are in the file, in the bytes that are given if they fit."""
+        stored = self._unsummed(y0, y1, room)
+        if self._sums is not None and not self._hdu.compressed:
+            self._sums.add(y0, stored)
+        return stored
+
+    def _unsummed(self, y0: int, y1: int, room: np.ndarray | None = None) -> np.ndarray:
+        """Return the same; what they add to the checksum is left to whoever reads them next."""
         if self._hdu.compressed:
             return self._rows_of_tiles()(y0, y1)
         nx, dtype = self.shape[1], self.encoding.stored
@@ -240,8 +248,6 @@ class _Plane:
             stored = room[:nbytes].view(dtype).reshape(y1 - y0, nx)
         offset = self._hdu.offset + y0 * nx * stored.itemsize
         self._fill(memoryview(stored.reshape(-1)).cast("B"), offset)
-        if self._sums is not None:
-            self._sums.add(y0, stored)
         return stored
 
     def data_sum(self) -> int:
@@ -263,9 +269,11 @@ class _Plane:
         self.check(rows.start, rows.stop)
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         pixels = np.empty(shape, self.encoding.dtype)
-        step = max(1, _BAND_BYTES // max(1, self.shape[1] * self.encoding.stored.itemsize))
+        row_bytes = self.shape[1] * self.encoding.stored.itemsize
+        step = max(1, _BAND_BYTES // max(1, row_bytes))
+        room = np.empty(min(step, shape[0]) * row_bytes, np.uint8)
         for start in range(rows.start, rows.stop, step):
-            stored = self.stored(start, min(start + step, rows.stop))
+            stored = self._unsummed(start, min(start + step, rows.stop), room)
             at = start - rows.start
             decode(stored[:, columns], self.encoding, pixels[at : at + len(stored)])
         return pixels
