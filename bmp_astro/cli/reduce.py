@@ -46,6 +46,11 @@ def _add_extra(parser: argparse.ArgumentParser) -> None:
     add("--trails", action="store_true", help="mask the trails of satellites in the lights")
     add("--fringe", metavar="FILE", help="a fringe frame to scale and subtract from the lights")
     add("--background", action="store_true", help="subtract the sky from the lights")
+    add(
+        "--sky",
+        choices=("dithers",),
+        help="subtract the sky that the lights beside each one in time have in common",
+    )
     add("--sources", action="store_true", help="count the sources, and measure their width")
 
 
@@ -86,6 +91,7 @@ def _reduce(options: argparse.Namespace) -> int:
         progress=options.progress,
         compress=options.compress,
         extra_steps=_extra_steps(options),
+        sky=options.sky,
         **_given(options),
     )
     return _show(table, options.outdir)

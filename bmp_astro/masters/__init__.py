@@ -11,8 +11,10 @@ from .measure import measure_camera
 from .pipe import MasterPipe
 from .quality import InputRow, Limits
 from .report import MasterReport
+from .sky import FEWEST_FOR_SKY, make_sky, subtract_dithered_sky
 
 __all__ = [
+    "FEWEST_FOR_SKY",
     "SAME_EXPOSURE",
     "CameraMeasures",
     "InputRow",
@@ -26,5 +28,7 @@ __all__ = [
     "find_bad_pixels",
     "find_masters",
     "guess_types",
+    "make_sky",
     "measure_camera",
+    "subtract_dithered_sky",
 ]

@@ -31,7 +31,7 @@ from .recipe import Recipe
 from .report import MasterReport, mid_date
 
 _INPUTS_WITH_THREE_DIGITS = 999
-_OF_OTHER_INPUTS = re.compile(r"FILENAME|INPUT(SUM|HDU)?|IM(CM|SU|RE|RS)[A-Z]?\d{3,4}")
+_OF_OTHER_INPUTS = re.compile(r"FILENAME|INPUT(SUM|HDU)?|(IM(CM|SU|RE|RS)|SKY[IS])[A-Z]?\d{3,4}")
 _ORIGINS = {
     "inputs": "those of the inputs",
     "noise": "gain and read noise",

@@ -20,11 +20,12 @@ _NAMED = 3
 
 
 def check_kinds(**given: PerKind | None) -> None:
-    """Refuse a recipe or gate for something that is no kind of master."""
+    """Refuse a recipe or gate for something that is no kind of master; a sky has a recipe too."""
     for name, mapping in given.items():
-        unknown = sorted(set({} if mapping is None else mapping) - set(KINDS))
+        kinds = [*KINDS, "sky"] if name == "combine" else [*KINDS]
+        unknown = sorted(set({} if mapping is None else mapping) - set(kinds))
         if unknown:
-            raise ValueError(f"{name} has {unknown}: expected some of {list(KINDS)}")
+            raise ValueError(f"{name} has {unknown}: expected some of {kinds}")
 
 
 def check_run(

@@ -63,19 +63,19 @@ def age_limits(max_age: MaxAge, kinds: tuple[str, ...]) -> Limits:
     if max_age is None:
         return NO_LIMITS
     if not isinstance(max_age, Mapping):
-        return dict.fromkeys(kinds, _seconds(max_age))
+        return dict.fromkeys(kinds, seconds_in("max_age", max_age))
     unknown = sorted(set(max_age) - set(kinds))
     if unknown:
         raise ValueError(f"max_age has {', '.join(unknown)}: expected some of {', '.join(kinds)}")
-    return {kind: _seconds(limit) for kind, limit in max_age.items()}
+    return {kind: seconds_in("max_age", limit) for kind, limit in max_age.items()}
 
 
-def _seconds(limit: Age) -> float:
-    """A limit in seconds."""
+def seconds_in(name: str, limit: Age) -> float:
+    """A limit in seconds; ``name`` is what a message calls it."""
     try:
         seconds = float(u.Quantity(limit).to_value(u.s))
     except (TypeError, ValueError, u.UnitsError):
         seconds = -1.0
     if not seconds >= 0:
-        raise ValueError(f"max_age is {limit!r}: expected a time such as '12 h' or '30 d'")
+        raise ValueError(f"{name} is {limit!r}: expected a time such as '12 h' or '30 d'")
     return seconds

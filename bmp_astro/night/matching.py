@@ -32,12 +32,13 @@ _CAMERA: dict[str, u.Quantity | None] = dict.fromkeys(
 
 _WINDOW = ("ny", "nx", "y_origin", "x_origin")
 
-# What a master and a frame must agree on: None is equality, a quantity is a tolerance. A fact
-# counts only where both state it.
+# What a master and a frame must agree on, and frames of one sky: None is equality, a quantity is a
+# tolerance. A fact counts only where both state it.
 RULES: dict[str, Rules] = {
     "bias": {**_CAMERA, "temperature": 5 * u.K},
     "dark": {**_CAMERA, "temperature": 1 * u.K},
     "flat": {**_CAMERA, "filter": None},
+    "sky": {**_CAMERA, "filter": None},
 }
 
 
@@ -124,7 +125,7 @@ def group(frames: Sequence[Frame], kind: str) -> list[list[Frame]]:
     }
     for key, tolerance in tolerances.items():
         split = [part for members in split for part in _split(members, key, tolerance)]
-    if kind == "dark":
+    if kind in ("dark", "sky"):
         split = [part for members in split for part in _split_by_exposure(members)]
     return split
 

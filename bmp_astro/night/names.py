@@ -45,6 +45,13 @@ def light_names(frames: Sequence[Frame]) -> dict[str, str]:
     return names
 
 
+def without_sky(name: str) -> str:
+    """The name of a light without its sky: ``a_reduced.fits`` becomes ``a_skysub.fits``."""
+    stem = stem_of(name)
+    head, marked, tail = stem.rpartition("_reduced")
+    return f"{head if marked else stem}_skysub{tail if marked else ''}{name[len(stem) :]}"
+
+
 def folder_of(product: str) -> str:
     """The directory of a product: ``"masters/"``, or ``"2026-03-14/masters/"`` of a night."""
     return product[: product.rfind("/") + 1]

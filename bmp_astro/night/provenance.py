@@ -20,9 +20,14 @@ _MASTERS = {
     "MFLAT": "master flat",
     "MMASK": "bad pixel mask",
     "MFRNG": "fringe frame",
+    "MSKY": "sky frame",
 }
 _CHANGED = ("its pixels have changed", "its header has changed")
-_INPUTS = {("IMCMB", "IMSUM"): "input", ("IMREJ", "IMRSM"): "not used"}
+_INPUTS = {
+    ("IMCMB", "IMSUM"): "input",
+    ("IMREJ", "IMRSM"): "not used",
+    ("SKYIM", "SKYSM"): "sky",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class Provenance:
         Its name in the header of the product that was made of it; for the product itself its path.
     role : str
         ``"product"``, ``"input"``, ``"not used"`` (an input that was refused), ``"master bias"``,
-        ``"master dark"``, ``"master flat"``, ``"bad pixel mask"`` or ``"fringe frame"``.
+        ``"master dark"``, ``"master flat"``, ``"bad pixel mask"``, ``"fringe frame"``,
+        ``"sky frame"`` or ``"sky"`` (a frame that the sky was taken from).
     path : str or None
         Where it is; None if it was not found.
     problems : list of str

@@ -16,7 +16,7 @@ from ..core.locks import locked
 from ..core.resume import JOURNAL_NAME
 from ..core.table import write_table
 from .checks import PerKind, check_apart, check_kinds, check_run, check_usable, with_guesses
-from .dates import MaxAge
+from .dates import Age, MaxAge
 from .inventory import Frame, Raw, Spec, survey
 from .lights import chosen_steps, reduce_lights
 from .log import LOG_NAME, night_log
@@ -25,6 +25,7 @@ from .nights import Longitude, nights_of
 from .plan import KINDS, NOT_IN_PLAN, NOT_SELECTED, REQUIRED, Masters, Select, make_plan
 from .planfile import read_plan
 from .rows import failed, night_table, rejected, summary
+from .sky import chosen_sky
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,9 @@ def reduce_night(
     progress: bool | None = None,
     compress: bool = False,
     extra_steps: Collection[str] = (),
+    sky: str | None = None,
+    n_sky: int = 8,
+    sky_span: Age = "1 h",
     **kwargs: Any,
 ) -> QTable:
     """Reduce a night, or several: masters are built, lights calibrated, every file accounted for.
@@ -99,7 +103,7 @@ def reduce_night(
         gaps of more than 6 hours.
     combine : mapping, optional
         Keywords of `~bmp_astro.combine` for each kind of master, over the defaults:
-        ``{"bias": {"method": "median"}}``.
+        ``{"bias": {"method": "median"}}``; those of ``"sky"`` see `~bmp_astro.masters.make_sky`.
     gates : mapping, optional
         Limits of what goes into a master, for each kind (see `~bmp_astro.masters.Limits`):
         ``{"flat": {"max_flat_level": 0.8}}``.
@@ -126,6 +130,16 @@ def reduce_night(
         `~bmp_astro.steps.remove_cosmic_rays`, `~bmp_astro.steps.mask_trails`,
         `~bmp_astro.steps.subtract_fringe`, `~bmp_astro.steps.subtract_background` and
         `~bmp_astro.steps.find_sources`, whose keywords may be given too.
+    sky : {None, "dithers"}
+        How the sky is subtracted from the lights when all are calibrated. ``"dithers"``: that of
+        each is made of the lights beside it in time, of the same filter and exposure time, between
+        which the telescope was moved. The product is then ``lights/<stem>_skysub.fits``; that with
+        its sky stays beside it. A light with fewer than three others keeps its sky, and has an
+        alarm that says so.
+    n_sky : int
+        Of how many other lights each sky is made, at most.
+    sky_span : `~astropy.units.Quantity` or str
+        How far in time they may be.
     **kwargs
         Control keywords for the steps, and what ``pipe`` takes: ``pre_process_list`` for example.
 
@@ -170,6 +184,7 @@ def reduce_night(
     extra = chosen_steps(pipe, extra_steps, kwargs)
     camera = pipe.instrument if instrument is None else instrument
     check_kinds(combine=combine, gates=gates)
+    without_sky = chosen_sky(sky, n_sky, sky_span, extra_steps, _of_kind("sky", combine))
     check_apart(raw, out)
     frames = survey(
         raw,
@@ -221,7 +236,9 @@ def reduce_night(
                 **light_keywords(kwargs),
                 "post_process_list": [*extra, *step_list(after, kwargs.get(after))],
             }
-            for outcome in reduce_lights(plan, out, pipe, lost, keywords):
+            for outcome in without_sky(
+                reduce_lights(plan, out, pipe, lost, keywords), frames, {**kwargs, **keywords}
+            ):
                 outcomes[outcome.in_name] = outcome
         except PipelineInterrupted as stop:
             raise _stopped(night_table(frames, outcomes)) from stop

@@ -82,7 +82,7 @@ class SimulatedFrame:
 
 
 def draw_conditions(
-    rng: np.random.Generator, frame: SimulatedFrame, detector: Detector
+    rng: np.random.Generator, frame: SimulatedFrame, detector: Detector, dither: float
 ) -> SimulatedFrame:
     """Return the frame with the weather, the pointing and the electronics of its moment."""
     hours = (frame.date_obs - SimulatedFrame.date_obs).total_seconds() / 3600 % 24
@@ -95,7 +95,7 @@ def draw_conditions(
         level=_row_levels(rng, detector) if detector.overscan else PEDESTAL,
         illumination=light,
         fwhm=2.6 + 0.4 * hours + rng.normal(0, 0.1),
-        shift=tuple(rng.normal(0, 4, 2)) if frame.kind == "light" else (0.0, 0.0),
+        shift=tuple(rng.normal(0, dither, 2)) if frame.kind == "light" else (0.0, 0.0),
     )
 
 

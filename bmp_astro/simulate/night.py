@@ -85,6 +85,7 @@ def simulate_night(
     read_noise_card: bool = False,
     amplifiers: int = 1,
     crosstalk: float = 0.0,
+    dither: float = 4.0,
     bad_files: bool = True,
     day: int = 0,
     seed: int = 20260314,
@@ -119,6 +120,8 @@ def simulate_night(
         with a gain, a read noise and a level that are its own, and columns of garbage.
     crosstalk : float
         Fraction of each amplifier's signal that is in the others'.
+    dither : float
+        How far lights are off the mean pointing along each axis, pixel, as a standard deviation.
     bad_files : bool
         Whether to add a bias with a light leak, a saturated flat, a truncated light and a text
         file with the name of a FITS file. The other files are the same either way.
@@ -174,7 +177,7 @@ def simulate_night(
             continue
         # One stream for each name: the pixels of a file do not depend on how many there are.
         noise = np.random.default_rng([seed, *frame.path.name.encode()])
-        frame = draw_conditions(noise, frame, detector)
+        frame = draw_conditions(noise, frame, detector, dither)
         frames.append(write_raw(noise, frame, detector, stars, read_noise_card=read_noise_card))
     bad = {frame.path: frame.problem for frame in frames if frame.problem}
     if bad_files:

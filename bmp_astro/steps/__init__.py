@@ -15,6 +15,7 @@ from .mask import mask_bad_pixels, mask_saturated
 from .overscan import subtract_overscan
 from .single import as_single
 from .sky import observation_facts
+from .skyframe import subtract_sky
 from .sources import find_sources
 from .statistics import image_statistics
 from .trails import mask_trails
@@ -43,5 +44,6 @@ __all__ = [
     "subtract_dark",
     "subtract_fringe",
     "subtract_overscan",
+    "subtract_sky",
     "trim",
 ]

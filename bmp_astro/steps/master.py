@@ -121,6 +121,14 @@ def open_fringe(master_fringe: Any, ccd: CCDData) -> Master:
     return opened if window is None else opened.window(window)
 
 
+def open_sky(master_sky: Any, ccd: CCDData) -> Master:
+    """Return a sky frame for a frame, which it must fit as masters must, in its unit."""
+    opened = _opened(master_sky)
+    window = window_in(opened.ccd, ccd, "sky frame")
+    _check_unit(opened.ccd.unit, "sky", ccd.unit)
+    return opened if window is None else opened.window(window)
+
+
 def open_bad_pixels(
     bad_pixel_mask: Any, ccd: CCDData, raw_shape: tuple[int, int] | None = None
 ) -> np.ndarray:
@@ -290,7 +298,7 @@ def _check_unit(found: u.UnitBase, kind: str, frame: u.UnitBase) -> None:
                 f"master flat is in {found} but must have no unit: normalize it first, and give "
                 "it the unit ''"
             )
-    elif frame == u.electron:
+    elif frame == u.electron and kind != "sky":
         raise ValueError(
             f"the frame is in electron already but the master {kind} is in {found}: subtract "
             "bias and dark before the gain is applied"
