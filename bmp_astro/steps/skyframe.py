@@ -8,13 +8,17 @@ from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 
 from ..fits import MaskBit, add_history, flags_of, follow_limits, set_card
+from ..fits.header import SUM_COMMENT
 from .facts import required
 from .image import joined_flags, remade, variance_of
 from .master import Master, open_sky
 from .statistics import clipped_background, even_sample
 
 _FEWEST = 100  # pixels that tell a level
-_INPUTS = {"IMCMB": "SKYIM", "IMSUM": "SKYSM"}  # of the sky frame, and what they are in a light
+_INPUTS = {  # cards of the sky frame, and what they are in a light
+    "IMCMB": ("SKYIM", "the sky was taken from it"),
+    "IMSUM": ("SKYSM", SUM_COMMENT),
+}
 
 
 def subtract_sky(
@@ -132,8 +136,8 @@ def _record_sky(
         set_card(header, "MSKYSUM", master.checksum, "DATASUM of the sky frame")
     else:
         for keyword in [key for key in said if key[:5] in _INPUTS and key[5:].isdigit()]:
-            own = _INPUTS[keyword[:5]] + keyword[5:]
-            set_card(header, own, said[keyword], said.comments[keyword])
+            stem, comment = _INPUTS[keyword[:5]]
+            set_card(header, stem + keyword[5:], said[keyword], comment)
     set_card(header, "NSKY", number, "frames in the sky that was subtracted")
     set_card(header, "SKYSCAL", scale, "factor of the sky frame")
     set_card(header, "SKYLEV", level, "sky that was subtracted, mean")
