@@ -105,7 +105,7 @@ def test_compressed_lights_and_a_recipe_of_ones_own(dithered, reduced, tmp_path)
     out, _ = reduced
     given = {"masters": out / "masters", "compress": True, "num_processes": 1, "mem_limit": 1e6}
     recipe = {"sky": {"method": "mean", "clip": "minmax", "n_high": 1}}
-    lights = dithered.paths("light")
+    lights = dithered.paths("light")[:4]
     table = reduce_night(lights, tmp_path / "out", sky="dithers", combine=recipe, **given)
     assert all(name.endswith("_skysub.fits.fz") for name in table["outname"])
     assert abs(np.median(read_frame(table["outname"][0]).data)) < 5
