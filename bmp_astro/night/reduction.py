@@ -204,8 +204,7 @@ def reduce_night(
     else:
         plan = read_plan(plan, frames)
     if "night" in plan.colnames:  # as an edited plan has it
-        nights = map(str, plan["night"])
-        frames = [replace(f, night=night) for f, night in zip(frames, nights, strict=True)]
+        frames = [replace(f, night=str(n)) for f, n in zip(frames, plan["night"], strict=True)]
     engine = {
         "instrument": camera,
         "classification": classification,
