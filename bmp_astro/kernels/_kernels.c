@@ -148,7 +148,7 @@ static int rule_is_sound(const combination *c, PyObject *variances, PyObject *no
     const int uses_noise = c->clip == NOISE || (c->clip == SIGMA && c->deviation != STD);
     return c->n > 0 && c->n <= UINT16_MAX && c->method >= MEAN && c->method <= SUM
            && c->clip >= NO_CLIP && c->clip <= PERCENTILE && c->n_low >= 0 && c->n_high >= 0
-           && (Py_ssize_t)c->n_low + c->n_high < c->n
+           && (Py_ssize_t)c->n_low + c->n_high < c->n && c->max_iterations >= 1
            && c->deviation >= MAD && c->deviation <= WINSORIZED
            && !(uses_noise && noise == Py_None)
            && !(variance != Py_None && variances == Py_None && noise == Py_None);

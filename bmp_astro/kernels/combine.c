@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANES = 512, FEWEST_LANES = 64, TILE_BYTES = 24576, LARGEST_NETWORK = 64 };
+enum { LANES = 512, FEWEST_LANES = 64, TILE_BYTES = 24576, SMALL_NETWORK = 16, LARGEST_NETWORK = 64 };
 enum { MOST_WINSORIZATIONS = 20 };
 
 /* Batcher's merge exchange (Knuth, The Art of Computer Programming, volume 3, algorithm 5.2.2M),

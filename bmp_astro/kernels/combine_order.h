@@ -70,6 +70,8 @@ PART void OF(next)(const KEY *keys, size_t n, size_t lanes, const int32_t *restr
         next[i] = reach[i] > rank[i] ? key[i] : next[i];
 }
 
+#include "combine_middle.h"
+
 /* The values of two ranks in each of the lanes that are listed. */
 PART void OF(pick_listed)(OF(tile) *t, const REAL *from, const int32_t *restrict listed,
                             size_t n_listed, const int32_t *first, const int32_t *second,
@@ -111,7 +113,25 @@ INLINE void OF(exchange)(const REAL *one, const REAL *other, size_t lanes, REAL 
     }
 }
 
-/* The values of two ranks in each lane: by the network where no value is missing. */
+/* The values of the network's two ranks in each lane, where no value is missing. */
+PART void OF(pick_full)(OF(tile) *t, const REAL *from, const network *net, REAL *restrict lower,
+                          REAL *restrict upper)
+{
+    const REAL *rows[LARGEST_NETWORK]; /* where each is: it moves when it is first compared */
+    for (size_t f = 0; f < t->n; f++)
+        rows[f] = from + f * t->room;
+    for (int k = 0; k < net->n_pairs; k++) {
+        const size_t first = net->pairs[k][0], second = net->pairs[k][1];
+        OF(exchange)(rows[first], rows[second], t->lanes, t->sorted + first * t->room,
+                     t->sorted + second * t->room);
+        rows[first] = t->sorted + first * t->room;
+        rows[second] = t->sorted + second * t->room;
+    }
+    memcpy(lower, rows[net->first], t->lanes * sizeof(REAL));
+    memcpy(upper, rows[net->second], t->lanes * sizeof(REAL));
+}
+
+/* The values of two ranks in each lane: by a network where no value is missing. */
 PART void OF(pick)(OF(tile) *t, const REAL *from, const int32_t *restrict count,
                      const network *net, const int32_t *low, const int32_t *high, int adjacent,
                      REAL *restrict lower, REAL *restrict upper)
@@ -125,18 +145,10 @@ PART void OF(pick)(OF(tile) *t, const REAL *from, const int32_t *restrict count,
             n_listed += count[i] < full;
         }
     if (n_listed < t->lanes) {
-        const REAL *rows[LARGEST_NETWORK]; /* where each is: it moves when it is first compared */
-        for (size_t f = 0; f < t->n; f++)
-            rows[f] = from + f * t->room;
-        for (int k = 0; k < net->n_pairs; k++) {
-            const size_t first = net->pairs[k][0], second = net->pairs[k][1];
-            OF(exchange)(rows[first], rows[second], t->lanes, t->sorted + first * t->room,
-                         t->sorted + second * t->room);
-            rows[first] = t->sorted + first * t->room;
-            rows[second] = t->sorted + second * t->room;
-        }
-        memcpy(lower, rows[net->first], t->lanes * sizeof(REAL));
-        memcpy(upper, rows[net->second], t->lanes * sizeof(REAL));
+        if (net == &t->median && t->n <= SMALL_NETWORK)
+            OF(middle)(t, from, lower, upper);
+        else
+            OF(pick_full)(t, from, net, lower, upper);
     }
     if (n_listed > 0)
         OF(pick_listed)(t, from, listed, n_listed, low, high, adjacent, lower, upper);

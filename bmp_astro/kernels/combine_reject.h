@@ -100,7 +100,7 @@ PART void OF(drop_extremes)(const combination *c, OF(tile) *t)
 /* The mean of what is kept, in the order of the frames, 0 where nothing is. */
 PART void OF(mean)(const OF(tile) *t, double *restrict mean)
 {
-    OF(add_up)(t, t->kept, mean);
+    OF(add_up)(t, t->left, mean);
     for (size_t i = 0; i < t->lanes; i++)
         mean[i] /= t->n_kept[i] > 1 ? t->n_kept[i] : 1;
 }
@@ -110,7 +110,7 @@ PART void OF(standard_deviation)(const OF(tile) *t, const double *restrict mean,
 {
     double squares[LANES] = {0};
     for (size_t f = 0; f < t->n; f++) {
-        const REAL *restrict v = t->kept + f * t->room;
+        const REAL *restrict v = t->left + f * t->room;
         for (size_t i = 0; i < t->lanes; i++) {
             const double d = v[i] - mean[i];
             squares[i] += v[i] == v[i] ? d * d : 0;
@@ -127,7 +127,7 @@ PART void OF(deviation_within)(const OF(tile) *t, const double *restrict reach,
 {
     double total[LANES] = {0}, squares[LANES] = {0};
     for (size_t f = 0; f < t->n; f++) {
-        const REAL *restrict v = t->kept + f * t->room;
+        const REAL *restrict v = t->left + f * t->room;
         for (size_t i = 0; i < t->lanes; i++) {
             double distance = (double)v[i] - (double)t->center[i];
             distance = distance < -reach[i] ? -reach[i] : distance;
@@ -174,7 +174,7 @@ PART void OF(winsorized_deviation)(OF(tile) *t, REAL *restrict out)
 PART void OF(median_deviation)(OF(tile) *t, REAL *restrict out)
 {
     for (size_t f = 0; f < t->n; f++) {
-        const REAL *restrict v = t->kept + f * t->room;
+        const REAL *restrict v = t->left + f * t->room;
         REAL *restrict to = t->distance + f * t->room;
         for (size_t i = 0; i < t->lanes; i++)
             to[i] = FABS(v[i] - t->center[i]);
@@ -220,7 +220,7 @@ PART void OF(set_limits)(const combination *c, OF(tile) *t, const REAL *restrict
 /* Drop what is strictly beyond the limits about the center; return whether anything was. */
 PART int OF(clip_once)(const combination *c, OF(tile) *t)
 {
-    int32_t left[LANES] = {0}, any = 0;
+    int32_t n_inside[LANES] = {0}, any = 0;
     const int by_std = c->clip == SIGMA && c->deviation == STD;
     const int own_only = by_std || c->clip == PERCENTILE;
     if (c->center_is_mean || by_std)
@@ -229,7 +229,7 @@ PART int OF(clip_once)(const combination *c, OF(tile) *t)
         for (size_t i = 0; i < t->lanes; i++)
             t->center[i] = (REAL)t->sum[i];
     else
-        OF(median)(t, t->kept, t->n_kept, t->center);
+        OF(median)(t, t->left, t->n_kept, t->center);
     if (by_std) {
         OF(standard_deviation)(t, t->sum, t->wide);
         for (size_t i = 0; i < t->lanes; i++)
@@ -252,22 +252,25 @@ PART int OF(clip_once)(const combination *c, OF(tile) *t)
             }
             OF(set_limits)(c, t, noise);
         }
-        REAL *restrict v = t->kept + f * t->room;
+        const REAL *v = t->left + f * t->room;
+        REAL *kept = t->kept + f * t->room;
+        INDEPENDENT
         for (size_t i = 0; i < t->lanes; i++) {
             const int inside = v[i] >= t->low[i] && v[i] <= t->high[i];
-            left[i] += inside;
-            v[i] = inside ? v[i] : (REAL)NAN;
+            n_inside[i] += inside;
+            kept[i] = inside ? v[i] : (REAL)NAN;
         }
     }
     for (size_t i = 0; i < t->lanes; i++)
-        any |= left[i] < t->n_kept[i];
-    memcpy(t->n_kept, left, sizeof left);
+        any |= n_inside[i] < t->n_kept[i];
+    memcpy(t->n_kept, n_inside, t->lanes * sizeof *n_inside);
+    t->left = t->kept;
     return any;
 }
 
 PART void OF(clip)(const combination *c, OF(tile) *t)
 {
-    memcpy(t->n_kept, t->n_valid, sizeof t->n_kept);
+    memcpy(t->n_kept, t->n_valid, t->lanes * sizeof *t->n_kept);
     if (c->clip == NO_CLIP)
         return;
     if (c->clip == MINMAX) {
@@ -275,8 +278,7 @@ PART void OF(clip)(const combination *c, OF(tile) *t)
         OF(count)(t, t->kept, t->n_kept);
         return;
     }
-    for (size_t f = 0; f < t->n; f++)
-        memcpy(t->kept + f * t->room, t->values + f * t->room, t->lanes * sizeof(REAL));
+    t->left = t->values;
     for (int32_t pass = 0; pass < c->max_iterations; pass++)
         if (!OF(clip_once)(c, t))
             return;

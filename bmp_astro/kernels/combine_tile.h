@@ -3,6 +3,7 @@
 typedef struct {
     size_t n, room, lanes;   /* frames, lanes between two frames, lanes in use */
     REAL *values, *kept;     /* (n, room): those that count; those that survive rejection */
+    const REAL *left;        /* (n, room): what the next pass of rejection looks at */
     REAL *distance;          /* (n, room): from the center */
     REAL *sorted;            /* (n, room) to sort in */
     KEY *keys;               /* the same memory */

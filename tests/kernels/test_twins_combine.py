@@ -227,6 +227,7 @@ def test_arguments_that_fit_are_taken():
         ("rule", 3, 3),
         ("rule", 4, -1),
         ("rule", 4, 3),
+        ("rule", 6, 0),
         ("noise", None, None),
         ("noise", 0, np.ones(2)),
         ("noise", 3, np.ones(0)),
