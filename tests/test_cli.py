@@ -15,6 +15,7 @@ from astropy.table import Table
 
 from bmp_astro import reduce_night
 from bmp_astro.cli import main
+from bmp_astro.cli.reduce import _show
 from bmp_astro.simulate import simulate_night
 
 
@@ -289,3 +290,29 @@ def test_combine_replaces_none_of_its_frames(good, tmp_path, capsys):
 def test_what_the_system_says_names_the_file_and_no_number(tmp_path, capsys):
     assert main(["reduce", str(tmp_path), "--outdir", "o", "--instrument", "nope.toml"]) == 2
     assert capsys.readouterr().err == "bmp-astro: nope.toml: No such file or directory\n"
+
+
+def test_alarms_that_differ_in_numbers_only_are_told_once(tmp_path, capsys):
+    table = Table(
+        {
+            "in_name": ["bias_1.fits", "bias_2.fits", "bias_3.fits", "old.fits"],
+            "frame_type": ["bias", "bias", "bias", "light"],
+            "status": ["done", "done", "skipped", "failed"],
+            "step": ["", "", "", ""],
+            "message": ["", "", "", "no gain; give gain=7"],
+            "alarms": [
+                "it varies by 9.0 adu (limit 3.3): why?; it has the date of bias_3.fits",
+                "it varies by 26.5 adu (limit 3.3): why?",
+                "masters/bias.fits: one; 2 others",
+                "",
+            ],
+        }
+    )
+    _show(table, str(tmp_path))
+    assert capsys.readouterr().out.splitlines()[4:-3] == [
+        "done: bias_1.fits and 1 more: it varies by 9.0 to 26.5 adu (limit 3.3): why?",
+        "done: bias_1.fits: it has the date of bias_3.fits",
+        "skipped: bias_3.fits: masters/bias.fits: one",
+        "skipped: bias_3.fits: masters/bias.fits: 2 others",
+        "failed: old.fits: no gain; give gain=7",
+    ]

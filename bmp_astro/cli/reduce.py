@@ -1,6 +1,7 @@
 """``reduce`` and ``demo``: a night, and what became of it."""
 
 import argparse
+import re
 from typing import Any
 
 from .options import (
@@ -14,6 +15,10 @@ from .options import (
     size,
     together,
 )
+
+# A number that stands alone: none in a name, a date or a time.
+_NUMBER = re.compile(r"(?<![\w.:/-])[-+]?\d+(?:\.\d+)?(?![\w:-]|\.\w)")
+_MASTER = re.compile(r"\S*masters/\S+: ")
 
 
 def add_reduce(commands: Any) -> None:
@@ -126,14 +131,41 @@ def _show(table: Any, outdir: str) -> int:
 
     page = _page(outdir)
     print_table(summary(table))
-    alike: dict[tuple[str, str], list[str]] = {}
+    alike: dict[tuple[str, str], dict[str, str]] = {}
     for row in attention(table):
-        alike.setdefault((row["status"], row["why"]), []).append(str(row["in_name"]))
-    for (status, why), names in alike.items():
-        print(f"{status}: {together(names)}: {why}")
+        for why in _reasons(str(row["status"]), str(row["why"])):
+            same = alike.setdefault((row["status"], _NUMBER.sub("#", why)), {})
+            same[str(row["in_name"])] = why
+    for (status, _), whys in alike.items():
+        print(f"{status}: {together(list(whys))}: {_as_one(list(whys.values()))}")
     print(f"\nproducts, night.ecsv, plan.ecsv and bmp_astro.log are in {outdir}")
     print(page)
     return exit_status(table)
+
+
+def _reasons(status: str, why: str) -> list[str]:
+    """The alarms of a row, one by one; why it is not done is one reason."""
+    if status not in ("done", "skipped"):
+        return [why]
+    first, *others = why.split("; ")
+    reasons = [first]
+    for text in others:  # the alarms of a master come last, and it is named before the first
+        master = _MASTER.match(reasons[-1])
+        of_same = master is not None and _MASTER.match(text) is None
+        reasons.append(f"{master[0]}{text}" if of_same else text)
+    return reasons
+
+
+def _as_one(texts: list[str]) -> str:
+    """Texts that differ in numbers only as one, with the range of each number."""
+    columns = zip(*map(_NUMBER.findall, texts), strict=True)
+    ranges = iter(
+        column[0]
+        if len(set(column)) == 1
+        else f"{min(column, key=float)} to {max(column, key=float)}"
+        for column in columns
+    )
+    return _NUMBER.sub(lambda _: next(ranges), texts[0])
 
 
 def _page(outdir: str) -> str:

@@ -130,8 +130,8 @@ def _check_level(
 def _tell(row: InputRow, reason: str, n: int, *, refused: bool) -> None:
     """Refuse a frame, or raise an alarm where one of so many frames cannot be blamed."""
     if n < _FEWEST_TO_COMPARE:
-        row.alarms.append(f"{reason}; two frames cannot tell which is wrong")
+        row.alarms.append(f"{reason}: two frames cannot tell which is wrong")
     elif refused:
         row.refuse(reason)
     else:
-        row.alarms.append(f"{reason}; it is used, since most of the frames differ")
+        row.alarms.append(f"{reason}: it is used, since most of the frames differ")
