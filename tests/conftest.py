@@ -21,7 +21,7 @@ def real_data():
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dask_cluster():
     """A dask cluster of two worker processes on this machine."""
     distributed = pytest.importorskip("distributed", reason="distributed is not installed")

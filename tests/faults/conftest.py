@@ -14,16 +14,16 @@ OURS = ("process", "thread", "serial")
 FOREIGN = ("ProcessPoolExecutor", "loky", "dask")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dask_client(dask_cluster):
     """A client of the dask cluster."""
     with dask_cluster.get_client() as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lasting_pools():
-    """Pools of others, made once for all faults that break none of them."""
+    """Pools of others, made once for all faults of a module that break none of them."""
     pools = {}
     yield pools
     for pool in pools.values():
