@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -174,7 +175,7 @@ def _by_value(parts: Iterable[Any]) -> Iterator[None]:
         already = set(cloudpickle.list_registry_pickle_by_value())
         modules = {
             module.__name__: module
-            for module in map(inspect.getmodule, parts)
+            for module in map(_module_of, parts)
             if module is not None and module.__name__ not in already and not importable(module)
         }
         for module in modules.values():
@@ -184,6 +185,13 @@ def _by_value(parts: Iterable[Any]) -> Iterator[None]:
         finally:
             for module in modules.values():
                 cloudpickle.unregister_pickle_by_value(module)
+
+
+def _module_of(part: Any) -> ModuleType | None:
+    """Tell where a class or function is written, also that of a partial."""
+    while isinstance(part, partial):
+        part = part.func
+    return inspect.getmodule(part)
 
 
 def importable(module: ModuleType) -> bool:

@@ -2,7 +2,9 @@
 
 import importlib.util
 import os
+import sys
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -69,3 +71,16 @@ def test_a_module_from_an_odd_place_is_not_importable(tmp_path):
     assert importable(np)
     assert importable(os.path)
     assert importable(__import__("bmp_astro.core.task").core.task)
+
+
+def test_a_partial_of_a_function_from_an_odd_place_travels_with_its_module(tmp_path):
+    path = tmp_path / "odd_steps.py"
+    path.write_text("FACTOR = 3\n\n\ndef times(number, data):\n    return FACTOR * number * data\n")
+    spec = importlib.util.spec_from_file_location("odd_steps", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["odd_steps"] = module
+    spec.loader.exec_module(module)
+    step = partial(module.times, 2)
+    shipped = ship(job(step=step), str(tmp_path), parts=[step])
+    del sys.modules["odd_steps"]
+    assert receive(shipped).control["step"](7) == 42
