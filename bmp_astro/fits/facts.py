@@ -44,6 +44,18 @@ class Fact(NamedTuple):
 
 UNKNOWN = Fact(None, "")
 
+# The camera and how it is set: frames that are used for each other agree on these.
+CAMERA_SETTINGS = (
+    "camera",
+    "serial",
+    "xbinning",
+    "ybinning",
+    "readout_mode",
+    "gain_setting",
+    "em_gain",
+    "offset",
+)
+
 # What is said of the output of a CCD that multiplies electrons, and the card by which a reduction
 # says that it is told of electrons before that.
 MULTIPLIED = {"gain": "RAWGAIN", "read_noise": "RDNSRC"}

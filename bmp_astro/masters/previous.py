@@ -10,6 +10,7 @@ import numpy as np
 from astropy.io import fits
 
 from ..fits import Instrument, find_instrument, flags_of, read_frame
+from ..fits.facts import CAMERA_SETTINGS
 from ..kernels import Combined
 from ..steps.dark import SAME_EXPOSURE
 from ..steps.image import variance_of
@@ -17,16 +18,6 @@ from .find import MasterFile, find_masters
 from .quality import Limits
 
 _SIGMA = 6.0
-_SAME = (
-    "camera",
-    "serial",
-    "xbinning",
-    "ybinning",
-    "readout_mode",
-    "gain_setting",
-    "em_gain",
-    "offset",
-)
 _MAD_TO_SIGMA = 1.4826
 
 Places = str | os.PathLike | Iterable[str | os.PathLike]
@@ -108,12 +99,15 @@ def find_previous(
 
 def _facts(camera: Instrument, header: fits.Header) -> dict[str, Any]:
     """Return what must agree, and the date."""
-    return {name: camera.value(name, header) for name in (*_SAME, "filter", "exptime", "date_obs")}
+    return {
+        name: camera.value(name, header)
+        for name in (*CAMERA_SETTINGS, "filter", "exptime", "date_obs")
+    }
 
 
 def _is_like(kind: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Tell whether two masters are of the same kind of frames; what one does not say, agrees."""
-    names = (*_SAME, "filter") if kind == "flat" else _SAME
+    names = (*CAMERA_SETTINGS, "filter") if kind == "flat" else CAMERA_SETTINGS
     pairs = [(one[name], other[name]) for name in names]
     if any(mine != its for mine, its in pairs if mine is not None and its is not None):
         return False

@@ -7,30 +7,15 @@ from typing import Any
 
 import astropy.units as u
 
+from ..fits.facts import CAMERA_SETTINGS
 from ..masters import SAME_EXPOSURE
 from .dates import when
 from .inventory import Frame
 
 Rules = Mapping[str, u.Quantity | None]
 
-_CAMERA: dict[str, u.Quantity | None] = dict.fromkeys(
-    (
-        "camera",
-        "serial",
-        "xbinning",
-        "ybinning",
-        "readout_mode",
-        "gain_setting",
-        "em_gain",
-        "offset",
-        "ny",
-        "nx",
-        "x_origin",
-        "y_origin",
-    )
-)
-
 _WINDOW = ("ny", "nx", "y_origin", "x_origin")
+_CAMERA: dict[str, u.Quantity | None] = dict.fromkeys((*CAMERA_SETTINGS, *_WINDOW))
 
 # What a master and a frame must agree on, and frames of one sky: None is equality, a quantity is a
 # tolerance. A fact counts only where both state it.
