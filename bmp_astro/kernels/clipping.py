@@ -42,10 +42,13 @@ class Clip(NamedTuple):
 
     @property
     def limits(self) -> tuple[float, float]:
-        """How many deviations a value may be below and above the center."""
+        """How many deviations a value may be below and above the center.
+
+        They are Python's floats: numpy's own would widen single precision.
+        """
         if self.kind == "percentile":
-            return self.percentile_low, self.percentile_high
-        return self.sigma_low, self.sigma_high
+            return float(self.percentile_low), float(self.percentile_high)
+        return float(self.sigma_low), float(self.sigma_high)
 
     def check(self, n: int) -> None:
         """Raise ValueError unless the rule makes sense for a stack of `n` frames."""

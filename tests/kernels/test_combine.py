@@ -54,6 +54,15 @@ def test_plain_methods_equal_numpy(method, n, dtype):
     assert not combined.flags.any()
 
 
+def test_limits_given_as_numpy_numbers_do_not_widen_the_arithmetic():
+    """The limit is beyond single precision, so that nothing is."""
+    stack = np.float32([1e-44, 3e38, 3e38, -3e38, -3e38, -3e38]).reshape(6, 1, 1)
+    for sigma_high in (1.5, np.float64(1.5)):
+        limits = {"sigma_low": 0.0, "sigma_high": sigma_high}
+        combined = combine(stack, clip="sigma", deviation="std", noise=None, **limits)
+        assert combined.count.item() == 3
+
+
 @pytest.mark.parametrize("n", [5, 10, 30])
 def test_standard_deviation_clip_equals_oracle(n):
     stack = gaussian(n)
