@@ -21,6 +21,7 @@ from .fits import (
     read_header,
     write_frame,
 )
+from .fits.text import joined
 from .fits.writer import check_frame
 from .masters.pipe import file_identity
 from .steps import (
@@ -241,7 +242,7 @@ def check_light(
     if doubt and classification == "strict":
         raise Rejected(doubt)
     if doubt and bmp_meta is not None:
-        bmp_meta["alarms"] = "; ".join(filter(None, [bmp_meta.get("alarms", ""), doubt]))
+        bmp_meta["alarms"] = joined(bmp_meta.get("alarms", ""), doubt)
     return ccd
 
 

@@ -14,6 +14,26 @@ _BINNING = (1, 1000)
 _POSITIVE = (1e-6, 1e9)
 _KELVIN = (1.0, 1000.0)
 
+
+def _two_amplifiers(
+    data: str, overscan: str, detector: str, saturation: str = ""
+) -> tuple[Amplifier, ...]:
+    """Return the amplifiers A and B of a detector, by the beginnings of their keywords."""
+    return tuple(
+        Amplifier(
+            Keyword(data + name, kind=str),
+            Keyword(overscan + name, kind=str),
+            Keyword(detector + name, kind=str),
+            gain=Keyword(f"GAIN{name}", unit=GAIN_UNIT, valid=_POSITIVE),
+            read_noise=Keyword(f"RDNOISE{name}", unit="electron", valid=_POSITIVE),
+            saturation=(
+                Keyword(saturation + name, unit="adu", valid=_POSITIVE) if saturation else None
+            ),
+        )
+        for name in "AB"
+    )
+
+
 LCO = Instrument(
     "LCO",
     recognized_by={"ORIGIN": "LCOGT"},
@@ -101,17 +121,7 @@ DECAM = Instrument(
     ybinning=Keyword("CCDBIN2", kind=int, valid=_BINNING),
     gain_setting=None,
     frame_type=Keyword("OBSTYPE", kind=str),
-    amplifiers=tuple(
-        Amplifier(
-            Keyword(f"DATASEC{name}", kind=str),
-            Keyword(f"BIASSEC{name}", kind=str),
-            Keyword(f"CCDSEC{name}", kind=str),
-            gain=Keyword(f"GAIN{name}", unit=GAIN_UNIT, valid=_POSITIVE),
-            read_noise=Keyword(f"RDNOISE{name}", unit="electron", valid=_POSITIVE),
-            saturation=Keyword(f"SATURAT{name}", unit="adu", valid=_POSITIVE),
-        )
-        for name in "AB"
-    ),
+    amplifiers=_two_amplifiers("DATASEC", "BIASSEC", "CCDSEC", saturation="SATURAT"),
 )
 
 MEGAPRIME = Instrument(
@@ -121,16 +131,7 @@ MEGAPRIME = Instrument(
     temperature=Keyword("DETTEM", unit="deg_C", valid=(-274.0, 1000.0)),
     gain_setting=None,
     frame_type=Keyword("OBSTYPE", "EXPTYPE", kind=str),
-    amplifiers=tuple(
-        Amplifier(
-            Keyword(f"DSEC{name}", kind=str),
-            Keyword(f"BSEC{name}", kind=str),
-            Keyword(f"CSEC{name}", kind=str),
-            gain=Keyword(f"GAIN{name}", unit=GAIN_UNIT, valid=_POSITIVE),
-            read_noise=Keyword(f"RDNOISE{name}", unit="electron", valid=_POSITIVE),
-        )
-        for name in "AB"
-    ),
+    amplifiers=_two_amplifiers("DSEC", "BSEC", "CSEC"),
 )
 
 HSC = Instrument(

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from importlib import import_module
 from types import ModuleType
 
 import numpy as np
@@ -19,7 +20,7 @@ def load() -> ModuleType | None:
     if os.environ.get(_CHOICE) == "numpy":
         return None
     try:
-        from bmp_astro.kernels import _kernels
+        return import_module("bmp_astro.kernels._kernels")
     except ImportError as error:
         logger.warning(
             "the compiled kernels are not there (%s): their numpy twins are used, which give the "
@@ -28,7 +29,6 @@ def load() -> ModuleType | None:
         )
         os.environ[_CHOICE] = "numpy"
         return None
-    return _kernels
 
 
 module = load()

@@ -11,6 +11,7 @@ from astropy.nddata import CCDData
 
 from ..fits import Instrument, find_instrument, read_frame
 from ..steps import subtract_overscan, trim
+from ..steps.alarms import saturation_text
 from ..steps.amplifiers import raw_readouts
 from ..steps.facts import find_excess_noise, find_overscan, find_saturation, find_section
 from ..steps.plateau import find_plateau
@@ -251,7 +252,5 @@ def _alarms(facts: dict[str, Measured | None], highest: float, limits: Limits) -
     if fact is not None:
         said = highest if fact.header is None else fact.header.value
         if fact.value.value + fact.uncertainty.value < said * (1 - limits.max_saturation_error):
-            alarms.append(
-                f"pixels stop at {fact.value.value:.0f} adu, not at {said:.0f}: give saturation="
-            )
+            alarms.append(saturation_text(fact.value.value, said))
     return alarms

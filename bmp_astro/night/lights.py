@@ -13,6 +13,7 @@ from astropy.table import Table
 from ..ccdmultipipe import CalibrationPipe
 from ..core import Outcome, assure_list
 from ..fits import GENERIC, read_header
+from ..fits.text import joined
 from .dates import when
 from .names import folder_of
 from .plan import KINDS
@@ -108,8 +109,8 @@ def _reduce_in(
     )
     for outcome in lights.iter_pipeline(list(single)):
         if outcome.outname is not None:
-            told = [alarms[outcome.in_name], outcome.meta.get("alarms", "")]
-            outcome.meta["alarms"] = "; ".join(filter(None, told))
+            told = outcome.meta.get("alarms", "")
+            outcome.meta["alarms"] = joined(alarms[outcome.in_name], told)
         yield outcome
 
 

@@ -11,6 +11,7 @@ import astropy.units as u
 from astropy.table import Table
 
 from ..core import Outcome
+from ..fits.text import joined
 from ..masters import MasterPipe, build_master
 from .names import folder_of
 from .planfile import master_path
@@ -152,7 +153,7 @@ def _level(row: Mapping[str, Any], unit: str) -> dict[str, Any]:
 def _alarms_of(product: str, master: Outcome, name: str, lacking: str) -> list[str]:
     """The alarms of a master, said in the row of its first file."""
     first = next(row["path"] for row in json.loads(master.meta["inputs"]) if row["used"])
-    alarms = "; ".join(filter(None, [lacking, master.meta["alarms"]]))
+    alarms = joined(lacking, master.meta["alarms"])
     return [f"{product}: {alarms}"] if alarms and name == first else []
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from astropy.table import Column, QTable, Row, Table, vstack
 
 from ..core import Outcome, pout_to_table
+from ..fits.text import joined
 from .inventory import Frame
 
 # The columns that come from the inventory, under the keywords that observers know.
@@ -90,7 +91,7 @@ def attention(table: Table) -> Table:
     """The rows that somebody should look at: what was not done, and what has an alarm."""
     wanted = ~np.isin(table["status"], _GOOD) | (table["alarms"] != "")
     chosen = table[wanted]
-    texts = ["; ".join(text for text in (_why(row), str(row["alarms"])) if text) for row in chosen]
+    texts = [joined(_why(row), str(row["alarms"])) for row in chosen]
     names = ("in_name", "status")
     return Table({**{name: list(chosen[name]) for name in names}, "why": texts})
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..ccdmultipipe import CCDMultiPipe
 from ..core import Outcome
+from ..fits.text import joined
 from ..masters import FEWEST_FOR_SKY, subtract_dithered_sky
 from .dates import Age, seconds_in, span, when
 from .inventory import Frame
@@ -137,14 +138,13 @@ def _joined(name: str, calibrated: Outcome, done: Outcome) -> Outcome:
     told = {**vars(calibrated), "status": done.status, "message": done.message}
     if calibrated.status == "done":
         told["status"], told["message"] = "done", calibrated.message
-    both = [calibrated.meta.get("alarms", ""), done.meta.get("alarms", "")]
-    alarms = "; ".join(filter(None, both))
+    alarms = joined(calibrated.meta.get("alarms", ""), done.meta.get("alarms", ""))
     return Outcome(done.outname, {**calibrated.meta, **done.meta, "alarms": alarms}, **told)
 
 
 def _alarmed(outcome: Outcome, alarm: str) -> Outcome:
     """A row with one more alarm."""
-    alarms = "; ".join(filter(None, [outcome.meta.get("alarms", ""), alarm]))
+    alarms = joined(outcome.meta.get("alarms", ""), alarm)
     return Outcome(outcome.outname, {**outcome.meta, "alarms": alarms}, **vars(outcome))
 
 

@@ -7,6 +7,8 @@ import astropy.units as u
 from astropy.nddata import CCDData
 
 from ..fits import Instrument, find_instrument
+from ..fits.text import joined
+from .facts import GIVE_SATURATION
 
 
 def raise_alarms(
@@ -67,7 +69,7 @@ def raise_alarms(
         )
     texts += _saturation_alarm(ccd.header, max_saturation_error)
     if any(texts):
-        bmp_meta["alarms"] = "; ".join(filter(None, texts))
+        bmp_meta["alarms"] = joined(*texts)
     return ccd
 
 
@@ -78,7 +80,12 @@ def _saturation_alarm(header: Mapping[str, Any], limit: float) -> list[str]:
     level, error, believed = (float(header[name]) for name in ("SATMEAS", "SATMERR", "SATRAW"))
     if level + error >= believed * (1 - limit):
         return []
-    return [f"pixels stop at {level:.0f} adu, not at {believed:.0f}: give saturation="]
+    return [saturation_text(level, believed)]
+
+
+def saturation_text(level: float, believed: float) -> str:
+    """Return an alarm: raw pixels stop at one level, adu, and not at the one that was believed."""
+    return f"pixels stop at {level:.0f} adu, not at {believed:.0f}: {GIVE_SATURATION}"
 
 
 def temperature_alarm(

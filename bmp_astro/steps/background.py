@@ -9,14 +9,13 @@ from astropy.nddata import CCDData, StdDevUncertainty
 
 from ..fits import add_history, flags_of, follow_limits, set_card
 from .facts import required
-from .image import remade, variance_of
-from .master import Master, open_fringe
+from .image import joined_flags, remade, variance_of
+from .master import Master, good_in_both, open_fringe
 from .sources import sep_module
 from .statistics import clipped_background
 
 _ROUNDS = 10
 _CLIP = 3.0
-_FEWEST = 100  # pixels that tell a scale
 
 
 def subtract_background(
@@ -151,14 +150,7 @@ def subtract_fringe(
     master = open_fringe(master_fringe, ccd)
     flags = flags_of(ccd)
     pattern = master.ccd.data.astype(np.float32)
-    good = np.isfinite(ccd.data) & np.isfinite(pattern)
-    for plane in (flags, master.flags):
-        good = good if plane is None else good & (plane == 0)
-    if np.count_nonzero(good) < _FEWEST:
-        raise ValueError(
-            f"{np.count_nonzero(good)} pixels are good in the frame and in {master.name}: "
-            f"at least {_FEWEST} are needed"
-        )
+    good = good_in_both(ccd, np.isfinite(pattern), joined_flags(flags, master.flags), master.name)
     pattern = np.where(np.isfinite(pattern), pattern - np.median(pattern[good]), 0)
     scale, error = fringe_scale, 0.0
     if scale is None:

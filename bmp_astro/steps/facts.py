@@ -14,6 +14,7 @@ from .master import Master
 from .quantum import highest_value
 
 GAIN_UNIT = u.electron / u.adu
+GIVE_SATURATION = "give saturation=, or an instrument that knows it"
 
 
 def fact_of(ccd: CCDData, fact: str, instrument: Any = None) -> Any:

@@ -27,6 +27,7 @@ from .image import remade, variance_of
 from .window import window_in
 
 CACHE_SIZE = 4  # a bias, a dark, a flat, and a mask of bad pixels
+_FEWEST = 100  # pixels that tell a scale
 _SAMPLE = 100_000  # pixels that tell a master's typical level
 
 
@@ -141,6 +142,24 @@ def open_bad_pixels(
         return mask.data != 0
     window = window_in(mask, ccd, "bad pixel mask")
     return (mask.data if window is None else mask.data[window]) != 0
+
+
+def good_in_both(
+    ccd: CCDData, known: np.ndarray, flags: np.ndarray | None, name: str
+) -> np.ndarray:
+    """Return the pixels that may tell the scale of a master in a frame: good in both.
+
+    ``known`` is where the master called `name` has a value, ``flags`` are those of both. ValueError
+    where they are too few.
+    """
+    good = known & np.isfinite(ccd.data)
+    good = good if flags is None else good & (flags == 0)
+    if np.count_nonzero(good) < _FEWEST:
+        raise ValueError(
+            f"{np.count_nonzero(good)} pixels are good in the frame and in {name}: "
+            f"at least {_FEWEST} are needed"
+        )
+    return good
 
 
 def mask_names(bad_pixel_mask: Any) -> tuple[str, str]:

@@ -11,10 +11,9 @@ from ..fits import MaskBit, add_history, flags_of, follow_limits, set_card
 from ..fits.header import SUM_COMMENT
 from .facts import required
 from .image import joined_flags, remade, variance_of
-from .master import Master, open_sky
+from .master import Master, good_in_both, open_sky
 from .statistics import clipped_background, even_sample
 
-_FEWEST = 100  # pixels that tell a level
 _INPUTS = {  # cards of the sky frame, and what they are in a light
     "IMCMB": ("SKYIM", "the sky was taken from it"),
     "IMSUM": ("SKYSM", SUM_COMMENT),
@@ -81,13 +80,7 @@ def subtract_sky(
     if sky_flags is not None:
         known &= (sky_flags & np.uint8(MaskBit.NO_DATA)) == 0
     flags = joined_flags(flags_of(ccd), sky_flags)
-    good = known & np.isfinite(ccd.data)
-    good = good if flags is None else good & (flags == 0)
-    if np.count_nonzero(good) < _FEWEST:
-        raise ValueError(
-            f"{np.count_nonzero(good)} pixels are good in the frame and in {master.name}: "
-            f"at least {_FEWEST} are needed"
-        )
+    good = good_in_both(ccd, known, flags, master.name)
     typical = _level(sky, good)
     scale = _scale(ccd.data, sky, good, typical, master.name) if sky_scale is None else sky_scale
     sky = np.where(known, sky, np.float32(typical)) * np.float32(scale)

@@ -189,4 +189,6 @@ def test_a_real_camera(real_data):
     assert found.read_noise.value.value == pytest.approx(6.72, abs=0.03)
     assert found.dark_current.value.value == pytest.approx(0.16, abs=0.04)
     assert found.saturation.value.value == pytest.approx(55_300, abs=500)
-    assert found.alarms == ("pixels stop at 55136 adu, not at 65535: give saturation=",)
+    assert found.alarms == (
+        "pixels stop at 55136 adu, not at 65535: give saturation=, or an instrument that knows it",
+    )

@@ -6,6 +6,8 @@ from astropy.nddata import CCDData
 
 from bmp_astro.steps import calibrate, raise_alarms
 
+ADVICE = "give saturation=, or an instrument that knows it"
+
 
 @pytest.fixture
 def stopped():
@@ -23,7 +25,7 @@ def stopped():
 @pytest.mark.parametrize(
     ("top", "saturation", "said"),
     [
-        (4095, None, "pixels stop at 4095 adu, not at 65535: give saturation="),
+        (4095, None, f"pixels stop at 4095 adu, not at 65535: {ADVICE}"),
         (4095, 4095, ""),
         (4000, 4095, ""),  # within 5 %
         (40_000, None, ""),  # the star does not reach it
@@ -40,4 +42,4 @@ def test_the_limit_can_be_set(stopped):
     ccd = calibrate(stopped(4000), gain=1.0, read_noise=5.0, saturation=4095)
     meta = {}
     raise_alarms(ccd, bmp_meta=meta, max_saturation_error=0.01)
-    assert meta["alarms"] == "pixels stop at 4000 adu, not at 4095: give saturation="
+    assert meta["alarms"] == f"pixels stop at 4000 adu, not at 4095: {ADVICE}"
