@@ -1,5 +1,7 @@
 """A night whose sky is subtracted: products, rows, resuming, and lights without neighbors."""
 
+import os
+import signal
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -9,6 +11,8 @@ from astropy.table import QTable
 
 from bmp_astro import provenance, read_frame, reduce_night
 from bmp_astro.cli import main
+from bmp_astro.core import PipelineInterrupted
+from bmp_astro.night import sky
 from bmp_astro.night.names import without_sky
 from bmp_astro.night.sky import _neighbors
 from bmp_astro.simulate import simulate_night
@@ -153,3 +157,37 @@ def test_what_cannot_be_done_is_refused_before_anything_is(dithered, tmp_path, g
     with pytest.raises(ValueError, match=message):
         reduce_night(dithered.folder, tmp_path / "out", **given)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_stop_while_skies_are_subtracted_leaves_a_table_and_goes_on(
+    dithered, reduced, tmp_path, monkeypatch
+):
+    subtract, seen = sky.subtract_dithered_sky, []
+
+    def stopping(ccd, **kwargs):
+        seen.append(ccd.header["FILENAME"])
+        if len(seen) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return subtract(ccd, **kwargs)
+
+    options = {"num_processes": 1, "sky": "dithers"}
+    with monkeypatch.context() as patch:
+        patch.setattr(sky, "subtract_dithered_sky", stopping)
+        with pytest.raises(PipelineInterrupted) as stopped:
+            reduce_night(dithered.folder, tmp_path, **options)
+    table = stopped.value.pout
+    lights = table[table["frame_type"] == "light"]
+    done = lights[lights["status"] == "done"]
+    assert set(lights["status"]) == {"done", "not_run"}
+    assert 3 <= len(done) < len(lights)
+    assert all(read_frame(name).header["BMPVERS"] for name in done["outname"])
+    assert list(QTable.read(tmp_path / "night.ecsv")["status"]) == list(table["status"])
+
+    table = reduce_night(dithered.folder, tmp_path, **options)
+    again = table[table["frame_type"] == "light"]
+    assert set(again["status"]) <= {"done", "skipped"}
+    for row, whole in zip(again, reduced[1], strict=True):
+        assert os.path.basename(row["outname"]) == os.path.basename(whole["outname"])
+        np.testing.assert_array_equal(
+            read_frame(row["outname"]).data, read_frame(whole["outname"]).data
+        )
