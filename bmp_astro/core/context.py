@@ -65,7 +65,7 @@ def current_task() -> TaskRecord | None:
 
 
 @contextmanager
-def recording(record: TaskRecord) -> Iterator[TaskRecord]:
+def recording(record: TaskRecord | None) -> Iterator[TaskRecord | None]:
     """Make ``record`` the current task's for the length of a ``with`` block."""
     token = _current.set(record)
     try:

@@ -5,13 +5,13 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..core.threads import in_threads
 from ..fits import Keyword, MaskBit, open_frame
 from ..steps.dark import SAME_EXPOSURE
 from .alike import check_alike
@@ -19,7 +19,6 @@ from .planes import plane_source, planes_of
 from .quality import FrameStats, InputRow, Limits, check_flat, frame_stats
 from .raw import Calibration, RawFrame, raw_frame
 from .source import sample_of
-from .stack import threads_for
 
 _PIXELS = 2**16
 _LINEAR = Keyword("MAXLIN", kind=float)
@@ -69,7 +68,7 @@ def open_inputs(
     opened : `~contextlib.ExitStack`
         Closes them.
     num_threads : int or None
-        Files to measure at a time.
+        Files to open and to measure at a time.
 
     Returns
     -------
@@ -92,16 +91,14 @@ def open_inputs(
         if len(planes) > 1:
             one.planes = [frame_stats(plane_source(one.raw.source, plane)) for plane in planes]
 
-    for one in inputs:
-        one.try_to(opening)
+    in_threads(lambda one: one.try_to(opening), inputs, num_threads)
     _refuse_odd(inputs, "shape", lambda raw: raw.source.shape)
     _refuse_odd(inputs, "unit", lambda raw: str(raw.source.unit))
     if how.kind == "flat":
         _refuse_odd(inputs, "filter", lambda raw: raw.fact("filter"))
     if how.kind == "dark":
         _refuse_other_exposures(inputs)
-    with ThreadPoolExecutor(threads_for(num_threads)) as pool:
-        list(pool.map(lambda one: one.try_to(measuring), usable(inputs)))
+    in_threads(lambda one: one.try_to(measuring), usable(inputs), num_threads)
     return inputs
 
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from ..fits import MaskBit
 from ..steps.stars import count_stars, some_rows
-from .source import Source, good_values, median_of, pixel_noise, sample_of
+from .source import Source, good_values, pixel_noise, sample_of
 from .stack import LEVEL_PIXELS
 
 _PATCHES = 4
-_STATS_PIXELS = 2**18
+_PATCH_PIXELS = 2**16
 _STAR_PIXELS = 2**17
 
 
@@ -148,8 +148,8 @@ class InputRow:
 def frame_stats(source: Source, *, look: bool = True) -> FrameStats:
     """Measure a frame on rows spread over it; ValueError when it has no good pixel.
 
-    The median is that of all these rows, the rest of every few of them. Only ``look`` tells noise
-    and stars.
+    Of large frames these are half a million pixels, which know the level to a thousandth or two of
+    the noise of one, and a part of them for the patches. Only ``look`` tells noise and stars.
     """
     band = sample_of(source, LEVEL_PIXELS)
     saturated = 0.0
@@ -160,24 +160,29 @@ def frame_stats(source: Source, *, look: bool = True) -> FrameStats:
         values = band.data[np.isfinite(band.data)]
     if not values.size:
         raise ValueError("it has no pixel with a value")
-    few = values[:: max(1, values.size // _STATS_PIXELS)]
-    low, high = np.percentile(few, [25, 75])
-    middle = few[(few >= low) & (few <= high)]
-    rows = band.data[:: max(1, band.data.size // _STATS_PIXELS)]
+    ordered = np.sort(values)  # which finds quartiles and median faster than a partition does
+    rows = band.data[:: max(1, band.data.size // _PATCH_PIXELS)]
     patches = [
         [np.median(part) for part in np.array_split(strip, _PATCHES, axis=1) if part.size]
         for strip in np.array_split(rows, _PATCHES)
         if strip.size
     ]
     return FrameStats(
-        float(middle.mean(dtype=float)),
-        float(median_of(values)),
-        float(values.mean(dtype=float)),
+        float(_middle_half(ordered).mean(dtype=float)),
+        float(np.mean(ordered[[(ordered.size - 1) // 2, ordered.size // 2]])),
+        float(ordered.mean(dtype=float)),
         np.array(patches, dtype=float),
         saturated,
         pixel_noise(band.data) if look else 0.0,
         count_stars(some_rows(band.data, _STAR_PIXELS)) if look else 0,
     )
+
+
+def _middle_half(ordered: np.ndarray) -> np.ndarray:
+    """Return the values from the lower to the upper quartile, with all that equal these."""
+    quarter = len(ordered) // 4
+    low, high = ordered[quarter], ordered[-1 - quarter]
+    return ordered[np.searchsorted(ordered, low) : np.searchsorted(ordered, high, side="right")]
 
 
 def check_flat(

@@ -15,7 +15,7 @@ from ..fits.section import Section, section_shape
 from ..steps.image import variance_of
 from ..steps.quantum import quantum_of
 
-_BLOCKS = 32
+_BLOCKS = 8
 _MEDIAN_SAMPLE = 2**14
 _NOISE_PIXELS = 2**15
 

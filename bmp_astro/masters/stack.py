@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
 
-from ..core.machine.resources import available_cores, available_memory
+from ..core.machine.resources import available_memory
+from ..core.threads import in_threads, threads_for
 from ..fits import MaskBit
 from ..fits.section import Section
 from ..kernels import Combined, Noise
@@ -16,7 +16,7 @@ from .noise import standard_error_factor
 from .recipe import Factors, Levels, Recipe
 from .source import Room, Source, good_values, median_of, sample_of
 
-LEVEL_PIXELS = 2**21
+LEVEL_PIXELS = 2**19  # their median is known to a thousandth of the noise of a pixel or two
 _MEMORY_SHARE = 0.25
 _BAND_BYTES = 2**25
 _RESULT_BYTES = 16  # a pixel's data, uncertainty, count, flags and mask, and room to turn one over
@@ -28,7 +28,7 @@ def levels_of(sources: Sequence[Source], num_threads: int | None = None) -> Leve
     """Return a function that measures the level of each frame, once for each statistic.
 
     A level is a statistic of the pixels that are finite and not flagged; of frames larger than
-    about two million pixels, of that many in rows spread over the frame.
+    about half a million pixels, of that many in rows spread over the frame.
     """
 
     @lru_cache(maxsize=2)
@@ -42,19 +42,9 @@ def levels_of(sources: Sequence[Source], num_threads: int | None = None) -> Leve
                 raise ValueError(f"{source.name} has no good pixel to find its level from")
             return float(median_of(values) if statistic == "median" else values.mean(dtype=float))
 
-        with ThreadPoolExecutor(threads_for(num_threads)) as pool:
-            return np.array(list(pool.map(level, sources)))
+        return np.array(in_threads(level, sources, num_threads))
 
     return levels
-
-
-def threads_for(num_threads: int | None) -> int:
-    """Return the number of threads that were asked for, by default one a core."""
-    if num_threads is None:
-        return available_cores()
-    if num_threads < 1:
-        raise ValueError(f"num_threads={num_threads}: expected at least 1")
-    return int(num_threads)
 
 
 def combine_sources(
@@ -145,8 +135,7 @@ def combine_sources(
                 **settings,
             )
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(one_band, range(0, ny, rows)))
+    in_threads(one_band, range(0, ny, rows), threads)
     return result
 
 

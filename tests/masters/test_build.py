@@ -359,6 +359,23 @@ def test_pipe_makes_a_master_of_each_list(expose, tmp_path):
         assert "DATASUM" in hdus[0].header
 
 
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_what_is_told_of_the_files_is_in_the_row_in_their_order(expose, tmp_path, num_threads):
+    paths = expose("bias", 6, MARKED=1)
+    named = []
+    for number in (0, 2, 3, 5):
+        with open(paths[number], "r+b") as file:
+            header = file.read(2880).replace(b"MARKED  =", f"B@D {number}   =".encode())
+            file.seek(0)
+            file.write(header)
+        named.append(f"B@D {number}")
+    pipe = MasterPipe(kind="bias", outdir=tmp_path, num_processes=1)
+    (outcome,) = pipe.pipeline([paths], outname="bias.fits", num_threads=num_threads)
+    assert outcome.status == "done"
+    told = [note for note in outcome.warnings if "malformed cards were dropped" in note]
+    assert [note.split(": ")[-1] for note in told] == named
+
+
 def test_pipe_in_worker_processes(expose, tmp_path):
     groups = [expose("bias", 3, seed=1), expose("bias", 3, seed=2)]
     pipe = MasterPipe(kind="bias", outdir=tmp_path, num_processes=2, executor="process")
