@@ -1,8 +1,7 @@
 """A frame read in bands of rows, its file opened once."""
 
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from os import PathLike
 from typing import NamedTuple
@@ -12,18 +11,14 @@ import numpy as np
 from astropy.io import fits
 
 from .cameras import find_instrument
-from .checksum import name_of_input, ones_complement_sum
+from .checksum import name_of_input
 from .instrument import Instrument
 from .layout import HduSpec, Layout, find_layout
-from .pixels import Encoding, decode, encoding_of
-from .rowsums import RowSums
-from .source import Hdu, Source, open_source
+from .plane import UnitPlane
+from .source import Source, open_source
 from .spill import Spill
 from .stack import Stack
-from .tiles import unpack
 from .units import parse_unit
-
-_BAND_BYTES = 2**19
 
 
 class StoredRows(NamedTuple):
@@ -67,12 +62,14 @@ class OpenFrame:
         self.hdu = layout.image.index
         self._crc = layout.crc
         self._units = [unit.index for unit in layout.units]
-        planes = [_Plane(source, path, unit, summed=summed, spill=spill) for unit in layout.units]
+        planes = [
+            UnitPlane(source, path, unit, summed=summed, spill=spill) for unit in layout.units
+        ]
         self._image = planes[0] if len(planes) == 1 else Stack(planes)
         self.is_stacked = len(planes) > 1
         others = (layout.uncertainty, layout.mask)
         self._uncertainty, self._mask = (
-            unit and _Plane(source, path, unit, spill=spill) for unit in others
+            unit and UnitPlane(source, path, unit, spill=spill) for unit in others
         )
         self.shape: tuple[int, int] = self._image.shape
         self.dtype: np.dtype = self._image.encoding.dtype
@@ -186,128 +183,6 @@ class OpenFrame:
             with np.errstate(divide="ignore"):
                 return 1.0 / np.sqrt(values)
         return values
-
-
-class _Plane:
-    """The pixels of one unit."""
-
-    def __init__(
-        self,
-        source: Source,
-        path: str | PathLike,
-        hdu: Hdu,
-        *,
-        summed: bool = False,
-        spill: Spill | None = None,
-    ) -> None:
-        nx, ny = hdu.axes
-        self.shape = (ny, nx)
-        self.header = hdu.header
-        self.encoding: Encoding = encoding_of(hdu.header, hdu.bitpix)
-        self._source, self._path, self._hdu = source, path, hdu
-        self._lock = threading.Lock()
-        self._spill = spill
-        self._unpacked: Callable[[int, int], np.ndarray] | None = None
-        self._packed_sum: int | None = None
-        self._sums = RowSums(ny, nx * self.encoding.stored.itemsize) if summed else None
-
-    def read(self, y0: int, y1: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return pixels, and the flags of those without a value."""
-        self.check(y0, y1)
-        if self._hdu.compressed:
-            return decode(self._rows_of_tiles()(y0, y1), self.encoding)
-        nx, size = self.shape[1], self.encoding.stored.itemsize
-        pixels, flags = np.empty((y1 - y0, nx), self.encoding.dtype), None
-        step = max(1, _BAND_BYTES // max(1, nx * size))
-        room = np.empty(min(step, y1 - y0) * nx * size, np.uint8)
-        for start in range(y0, y1, step):
-            stored = self.stored(start, min(start + step, y1), room)
-            band = slice(start - y0, start - y0 + len(stored))
-            lacking = decode(stored, self.encoding, pixels[band])[1]
-            if lacking is not None:
-                flags = np.zeros(pixels.shape, np.uint8) if flags is None else flags
-                flags[band] = lacking
-        return pixels, flags
-
-    def stored(self, y0: int, y1: int, room: np.ndarray | None = None) -> np.ndarray:
-        """Return numbers as they are in the file, in the bytes that are given if they fit."""
-        stored = self._unsummed(y0, y1, room)
-        if self._sums is not None and not self._hdu.compressed:
-            self._sums.add(y0, stored)
-        return stored
-
-    def _unsummed(self, y0: int, y1: int, room: np.ndarray | None = None) -> np.ndarray:
-        """Return the same; what they add to the checksum is left to whoever reads them next."""
-        if self._hdu.compressed:
-            return self._rows_of_tiles()(y0, y1)
-        nx, dtype = self.shape[1], self.encoding.stored
-        nbytes = (y1 - y0) * nx * dtype.itemsize
-        if room is None or room.size < nbytes:
-            stored = np.empty((y1 - y0, nx), dtype)
-        else:
-            stored = room[:nbytes].view(dtype).reshape(y1 - y0, nx)
-        offset = self._hdu.offset + y0 * nx * stored.itemsize
-        self._fill(memoryview(stored.reshape(-1)).cast("B"), offset)
-        return stored
-
-    def data_sum(self) -> int:
-        """Return the DATASUM of the unit; rows that have not been read are read."""
-        if self._hdu.compressed:
-            self._rows_of_tiles()
-            return self._packed_sum
-        ny, nx = self.shape
-        if self._sums is None:
-            self._sums = RowSums(ny, nx * self.encoding.stored.itemsize)
-        step = max(1, _BAND_BYTES // max(1, nx * self.encoding.stored.itemsize))
-        for first, last in self._sums.missing():
-            for start in range(first, last, step):
-                self.stored(start, min(start + step, last))
-        return self._sums.total
-
-    def window(self, rows: slice, columns: slice) -> np.ndarray:
-        """Return the pixels of some rows and columns; only these are decoded."""
-        self.check(rows.start, rows.stop)
-        shape = (rows.stop - rows.start, columns.stop - columns.start)
-        pixels = np.empty(shape, self.encoding.dtype)
-        row_bytes = self.shape[1] * self.encoding.stored.itemsize
-        step = max(1, _BAND_BYTES // max(1, row_bytes))
-        room = np.empty(min(step, shape[0]) * row_bytes, np.uint8)
-        for start in range(rows.start, rows.stop, step):
-            stored = self._unsummed(start, min(start + step, rows.stop), room)
-            at = start - rows.start
-            decode(stored[:, columns], self.encoding, pixels[at : at + len(stored)])
-        return pixels
-
-    def check(self, y0: int, y1: int) -> None:
-        """Complain about rows that are not there."""
-        ny = self.shape[0]
-        if not 0 <= y0 <= y1 <= ny:
-            raise ValueError(f"rows {y0}:{y1} are not within the {ny} rows of {self._path}")
-
-    def _rows_of_tiles(self) -> Callable[[int, int], np.ndarray]:
-        """Return what gives rows of the unpacked tiles, which are kept for the next band."""
-        with self._lock:
-            if self._unpacked is None:
-                data = bytearray(self._hdu.nbytes)
-                self._fill(memoryview(data), self._hdu.offset)
-                self._packed_sum = ones_complement_sum([np.frombuffer(data, np.uint8)])
-                try:
-                    whole = unpack(self._hdu, bytes(data))
-                except OSError as error:
-                    raise OSError(f"{self._path}: {error}") from error
-                if self._spill is None:
-                    self._unpacked = lambda y0, y1: whole[y0:y1]
-                else:
-                    self._unpacked = self._spill.image(whole)
-            return self._unpacked
-
-    def _fill(self, buffer: memoryview, offset: int) -> None:
-        """Read exactly what the buffer holds."""
-        count = self._source.read_into(buffer, offset)
-        if count < len(buffer):
-            raise OSError(
-                f"{self._path} is truncated: {len(buffer) - count} bytes of pixels are missing"
-            )
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from .words import add_up
+
 _WORD = 0xFFFFFFFF
 _ZEROS = "0" * 16
 
@@ -31,29 +33,7 @@ def ones_complement_sum(chunks: Iterable[np.ndarray], total: int = 0) -> int:
     >>> ones_complement_sum([np.array([1.0, 2.0], dtype=">f4")])
     2139095040
     """
-    for chunk in chunks:
-        data = memoryview(chunk.reshape(-1)).cast("B")
-        whole = len(data) // 4 * 4
-        # in native order the sum of the words is that of their bytes in other places
-        halves = np.frombuffer(data[:whole], dtype=">u4").astype(np.uint32)
-        total += int(halves.sum(dtype=np.uint64))
-        total += int.from_bytes(bytes(data[whole:]).ljust(4, b"\0"), "big")
-    return fold(total)
-
-
-def word_sum(chunks: Iterable[np.ndarray]) -> int:
-    """Return the same sum of numbers that are in native order, of 4 or 8 bytes each.
-
-    A word of the file is a native one, so that there are no bytes to swap.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> word_sum([np.array([[1.0, 2.0]], dtype=np.float32)])
-    2139095040
-    """
-    words = (np.ascontiguousarray(chunk).reshape(-1).view(np.uint32) for chunk in chunks)
-    return fold(sum(int(few.sum(dtype=np.uint64)) for few in words))
+    return fold(sum(map(add_up, chunks), total))
 
 
 def fold(total: int) -> int:
@@ -83,7 +63,7 @@ def data_sum(pixels: np.ndarray) -> str:
     >>> data_sum(np.array([[1.0, 2.0]]))
     '2139095040'
     """
-    return str(word_sum(np.asarray(row, dtype=np.float32) for row in np.atleast_2d(pixels)))
+    return str(ones_complement_sum(np.asarray(row, dtype=">f4") for row in np.atleast_2d(pixels)))
 
 
 def name_of_input(total: int, crc: int, units: Iterable[int]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .checksum import ones_complement_sum, word_sum
+from .words import copy_numbers
 
 logger = logging.getLogger(__name__)
 
@@ -44,15 +44,12 @@ class Stored:
     rows : callable
         ``rows(y0, y1)`` gives big-endian numbers, which may be gone with the next call, and where
         a pixel was not finite (None if all are).
-    native : callable, optional
-        The same numbers, of 4 or 8 bytes each, in native order.
     """
 
     shape: tuple[int, int]
     dtype: np.dtype
     cards: dict[str, float | int]
     rows: Callable[[int, int], tuple[np.ndarray, np.ndarray | None]]
-    native: Callable[[int, int], np.ndarray] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -60,22 +57,12 @@ class Stored:
         return self.shape[0] * self.shape[1] * self.dtype.itemsize
 
     def bands(self) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
-        """Yield all rows, a few at a time."""
-        for band in self._bands():
-            yield band, *self.rows(band.start, band.stop)
-
-    def datasum(self) -> int:
-        """Return the DATASUM of all rows."""
-        if self.native is None:
-            return ones_complement_sum(numbers for _, numbers, _ in self.bands())
-        return word_sum(self.native(band.start, band.stop) for band in self._bands())
-
-    def _bands(self) -> Iterator[slice]:
-        """Yield ranges of rows so few that they stay in the processor's cache."""
+        """Yield all rows, so few at a time that they stay in the processor's cache."""
         ny, nx = self.shape
         step = max(1, _BAND_BYTES // max(1, nx * self.dtype.itemsize))
         for y0 in range(0, ny, step):
-            yield slice(y0, min(y0 + step, ny))
+            y1 = min(y0 + step, ny)
+            yield slice(y0, y1), *self.rows(y0, y1)
 
     def whole(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Return all numbers, and where a pixel was not finite."""
@@ -131,26 +118,20 @@ def _floats(pixels: np.ndarray, stored: np.dtype, fill: float | str | None) -> S
     native, value = stored.newbyteorder("="), _fill_number(fill)
     scratch = np.empty((0, pixels.shape[1]), stored)
 
-    def filled(y0: int, y1: int) -> tuple[np.ndarray, np.ndarray | None]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            band = pixels[y0:y1].astype(native, copy=False)
-        # checked in native order: that is several times slower in the other
-        lacking = _lacking(band)
-        if lacking is not None:
-            band = band.copy()
-            band[lacking] = value
-        return band, lacking
-
     def rows(y0: int, y1: int) -> tuple[np.ndarray, np.ndarray | None]:
         nonlocal scratch
         if len(scratch) < y1 - y0:
             scratch = np.empty((y1 - y0, pixels.shape[1]), stored)
-        band, lacking = filled(y0, y1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            band = pixels[y0:y1].astype(native, copy=False)
         numbers = scratch[: y1 - y0]
-        np.copyto(numbers, band)
+        if copy_numbers(band, numbers):
+            return numbers, None
+        lacking = ~np.isfinite(band)
+        numbers[lacking] = value
         return numbers, lacking
 
-    return Stored(pixels.shape, stored, {}, rows, lambda y0, y1: filled(y0, y1)[0])
+    return Stored(pixels.shape, stored, {}, rows)
 
 
 def _ready(
@@ -224,10 +205,6 @@ def _scaled(
 def _lacking(pixels: np.ndarray) -> np.ndarray | None:
     """Return where pixels are not finite, or None if all are."""
     if pixels.dtype.kind != "f":
-        return None
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = np.einsum("ij->", pixels)  # finite only if all are, and several times faster
-    if np.isfinite(total):
         return None
     finite = np.isfinite(pixels)
     return None if finite.all() else ~finite

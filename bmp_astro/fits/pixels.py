@@ -7,6 +7,7 @@ from astropy.io import fits
 
 from .flags import MaskBit
 from .keywords import Keyword
+from .words import copy_numbers
 
 _STORED = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 # Offsets that turn signed integers into unsigned ones, and unsigned bytes into signed ones
@@ -98,9 +99,8 @@ def decode(
     lacking = None
     if encoding.blank is not None:
         lacking = stored == encoding.blank
-    if encoding.is_unsigned:
-        np.copyto(pixels.view(f"{stored.dtype.kind}{stored.dtype.itemsize}"), stored)
-        _flip_sign(pixels)
+    if encoding.is_unsigned or encoding.is_plain:
+        is_finite = copy_numbers(stored, pixels, flip=encoding.is_unsigned)
     else:
         np.copyto(pixels, stored, casting="unsafe")
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite then is flagged
@@ -108,15 +108,9 @@ def decode(
                 np.multiply(pixels, encoding.bscale, out=pixels)
             if encoding.bzero != 0.0:
                 np.add(pixels, encoding.bzero, out=pixels)
-    if encoding.bitpix < 0:
+        is_finite = encoding.bitpix > 0
+    if not is_finite:
         lacking = ~np.isfinite(pixels)
     if lacking is None or not lacking.any():
         return pixels, None
     return pixels, lacking.astype(np.uint8) * np.uint8(MaskBit.NO_DATA)
-
-
-def _flip_sign(pixels: np.ndarray) -> None:
-    """Turn signed integers into unsigned ones, or back: only the highest bit differs."""
-    unsigned = pixels.view(f"u{pixels.dtype.itemsize}")
-    highest = unsigned.dtype.type(1 << (8 * pixels.dtype.itemsize - 1))
-    np.bitwise_xor(unsigned, highest, out=unsigned)

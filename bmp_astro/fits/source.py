@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Protocol
 
+import numpy as np
 from astropy.io import fits
 
 from .cards import CARD_LENGTH, parse_cards
 from .spill import Spill, read_at
+from .words import read_pieces
 
 BLOCK = 2880
 _NAME = re.compile(r".+\.(?:fits|fit|fts)(?:\.gz|\.fz)?", re.IGNORECASE | re.DOTALL)
@@ -57,6 +59,10 @@ class PlainSource:
                 break
             done += count
         return done
+
+    def read_pieces(self, target: np.ndarray, offset: int, step: int) -> int:
+        """Fill rows, which begin so many bytes apart, as far as the file goes."""
+        return read_pieces(self._descriptor, target, offset, step)
 
     def size_known_to(self, end: int) -> int:
         """Return the size of the file."""

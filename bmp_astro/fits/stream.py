@@ -1,6 +1,5 @@
 """Units of a file written one after the other, their pixels a few rows at a time."""
 
-import gzip
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
@@ -9,7 +8,7 @@ from astropy.io import fits
 from astropy.io.fits.hdu.compressed import DITHER_SEED_CHECKSUM, SUBTRACTIVE_DITHER_2
 
 from .cards import CARD_LENGTH
-from .checksum import sum_cards, with_checksum
+from .checksum import ones_complement_sum, sum_cards, with_checksum
 from .encode import Stored
 from .source import BLOCK
 
@@ -24,12 +23,12 @@ class PlainFile:
     Parameters
     ----------
     stream : file
-        Open for writing.
+        Open for writing, anywhere.
     checksum : bool
         Whether each unit has CHECKSUM and DATASUM.
     """
 
-    def __init__(self, stream: BinaryIO | gzip.GzipFile, checksum: bool) -> None:
+    def __init__(self, stream: BinaryIO, checksum: bool) -> None:
         self._stream = stream
         self._checksum = checksum
 
@@ -55,20 +54,29 @@ class PlainFile:
             Where pixels were not finite; None if all are.
         """
         text = _structure(name, stored, extend) + header.tostring(endcard=False, padding=False)
-        if self._checksum:
-            datasum = stored.datasum()
-            text = with_checksum(_padded("".join([text, *sum_cards(datasum)])), datasum)
-        else:
-            text = _padded(text)
-        self._stream.write(text.encode("ascii"))
-        lacking = None
+        start, lacking, total = self._stream.tell(), None, 0
+        self._stream.write(self._header(text, total))
         for band, numbers, missing in stored.bands():
             self._stream.write(memoryview(numbers.reshape(-1)).cast("B"))
+            if self._checksum:
+                total = ones_complement_sum([numbers], total)
             if missing is not None:
                 lacking = np.zeros(stored.shape, bool) if lacking is None else lacking
                 lacking[band] = missing
         self._stream.write(b"\0" * (-stored.nbytes % BLOCK))
+        if self._checksum:
+            end = self._stream.tell()
+            self._stream.seek(start)
+            self._stream.write(self._header(text, total))
+            self._stream.seek(end)
         return lacking
+
+    def _header(self, text: str, datasum: int) -> bytes:
+        """Return a header in whole blocks, whose length does not depend on the checksum."""
+        if not self._checksum:
+            return _padded(text).encode("ascii")
+        text = _padded("".join([text, *sum_cards(datasum)]))
+        return with_checksum(text, datasum).encode("ascii")
 
     def close(self) -> None:
         """Nothing is left to write."""

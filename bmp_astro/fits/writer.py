@@ -4,6 +4,8 @@ import contextlib
 import gzip
 import logging
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -274,7 +276,11 @@ def _units(
         yield units
         units.close()
     elif suffix == ".gz":
-        with gzip.GzipFile("", "wb", _GZIP_LEVEL, stream, mtime=0) as packed:
-            yield PlainFile(packed, checksum)
+        # a checksum goes into the header when the pixels are written: packed, there is no way back
+        with tempfile.TemporaryFile(dir=Path(stream.name).parent) as plain:
+            yield PlainFile(plain, checksum)
+            plain.seek(0)
+            with gzip.GzipFile("", "wb", _GZIP_LEVEL, stream, mtime=0) as packed:
+                shutil.copyfileobj(plain, packed)
     else:
         yield PlainFile(stream, checksum)

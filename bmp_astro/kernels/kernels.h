@@ -9,14 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One build serves every x86-64: the loader picks the widest vectors that the processor has.
- * The sanitizers cannot run before the loader has finished, so they get the plain functions. */
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__) \
-    && !defined(__SANITIZE_ADDRESS__)
-#define VECTORIZED __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define VECTORIZED
-#endif
+#include "../vectorized.h"
 
 /* The arrays of the loop that follows do not overlap, though the compiler cannot tell. */
 #if defined(__GNUC__) && !defined(__clang__)

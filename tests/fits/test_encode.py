@@ -1,8 +1,7 @@
-"""The numbers that a file stores, and their checksum."""
+"""The numbers that a file stores."""
 
 import numpy as np
 import pytest
-from astropy.io import fits
 
 from bmp_astro.fits.encode import encode
 
@@ -11,15 +10,13 @@ LARGE = 3e38  # the sum of two of them is beyond float32
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
 @pytest.mark.parametrize("odd", [[], [np.nan], [np.inf, -np.inf], [LARGE, LARGE]])
-def test_datasum_is_that_of_the_stored_bytes(dtype, odd):
+def test_what_is_not_finite_is_filled_and_told(dtype, odd):
     if dtype == "int16" and LARGE in odd:
         pytest.skip("no number of int16")
     pixels = np.random.default_rng(1).normal(1000, 50, (40, 6000)).astype(np.float32)
     pixels[33, : len(odd)] = odd
     stored = encode(pixels, dtype, fill=-1.0)
     numbers, lacking = stored.whole()
-    hdu = fits.ImageHDU(np.zeros((1, 1), np.uint8))
-    assert stored.datasum() == hdu._compute_checksum(numbers.view(np.uint8).ravel())
     expected = ~np.isfinite(pixels)
     assert lacking is None if not expected.any() else np.array_equal(lacking, expected)
     assert (numbers[expected] == -1).all()

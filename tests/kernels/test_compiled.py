@@ -1,10 +1,8 @@
 """Which kernels are used, what is said about it, and that the compiled ones touch no wrong byte."""
 
 import os
-import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,6 @@ import pytest
 from bmp_astro.kernels import compiled
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ROOT / "bmp_astro" / "kernels"
 LOOK = (
     "import logging; logging.basicConfig(format='%(name)s %(levelname)s %(message)s');"
     "import sys; {}; from bmp_astro.kernels import implementation; print(implementation)"
@@ -87,32 +84,5 @@ def test_without_a_compiler_the_build_goes_on_unless_it_is_required(tmp_path):
     assert build(*options, BMP_ASTRO_REQUIRE_C="1", **no_compiler).returncode != 0
 
 
-def test_kernels_run_clean_under_the_sanitizers(tmp_path):
-    compiler = shutil.which("gcc")
-    if compiler is None or not SOURCES.is_dir():
-        pytest.skip("no gcc, or no sources to compile")
-    runtime = subprocess.run(
-        [compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    if not Path(runtime).is_absolute():
-        pytest.skip("gcc has no runtime of the address sanitizer")
-    module = tmp_path / "_kernels.so"
-    command = [compiler, "-shared", "-fPIC", "-O1", "-std=c11", "-ffp-contract=off"]
-    command += ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-    command += [f"-I{sysconfig.get_path('include')}", "-o", str(module)]
-    subprocess.run([*command, *map(str, sorted(SOURCES.glob("*.c")))], check=True)
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("sanitized.py")), str(module)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "LD_PRELOAD": runtime,
-            "ASAN_OPTIONS": "detect_leaks=0",
-            "PYTHONMALLOC": "malloc",
-            "PYTHONPATH": str(ROOT),
-        },
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.strip() == "clean"
+def test_kernels_run_clean_under_the_sanitizers(run_sanitized):
+    run_sanitized("kernels", Path(__file__).with_name("sanitized.py"))
