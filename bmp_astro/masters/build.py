@@ -204,7 +204,8 @@ overscan_iterations, overscan_skip
         check_camera(report, used, noise, limits)
     if find_defects:
         for plane in planes_of(kind, used[0].raw).values():
-            found = mark_defects(kind, plane_view(combined, plane), len(used), recipe, limits)
+            of_plane = plane_view(combined, plane)
+            found = mark_defects(kind, of_plane, len(used), recipe, limits, num_threads)
             report.add_bad_pixels(found)
         report.alarms += _defects_alarm(report, combined.data.size, limits)
     norms = _finish(kind, combined, [one.raw for one in used])

@@ -2,23 +2,25 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from astropy.nddata import CCDData
-from numpy.lib.stride_tricks import sliding_window_view
 
+from ..core.threads import in_threads
 from ..fits import MaskBit, flags_of, read_frame
-from ..kernels import Combined, combine
+from ..kernels import Combined, Noise, combine
 from .quality import Limits
 from .recipe import Recipe
+from .source import row_bands
 
-_WINDOW = 7  # pixels: wide enough for its median to ignore a hot pixel and its neighbors
+_HALF = 3  # pixels to each side: enough for a median to ignore a hot pixel and its neighbors
+_GROUP = 4  # rows that have their least value in common: at least half a window
 _MAD_TO_SIGMA = 1.4826
 _SAMPLE_PIXELS = 2**16
 _SAMPLE_BLOCKS = 16
 _AT_A_TIME = 2**14
-_ROWS = 64  # a band of them stays in the processor's cache
+_ANY = Noise(1.0)  # a median does not ask for it, but it would be measured
 _FEWEST_REJECTED = 3  # cosmic rays and chance hit a pixel once or twice
 
 
@@ -80,13 +82,20 @@ def find_bad_pixels(
         if flags is not None:
             bad |= flags != 0
     if dark is not None:
-        bad |= hot_pixels(dark.data, hot_sigma)
+        bad.flat[hot_pixels(dark.data, hot_sigma)] = True
     if flat is not None:
-        bad |= dead_pixels(flat.data, dead_fraction)
+        bad.flat[dead_pixels(flat.data, dead_fraction)] = True
     return bad
 
 
-def mark_defects(kind: str, combined: Combined, n: int, recipe: Recipe, limits: Limits) -> dict:
+def mark_defects(
+    kind: str,
+    combined: Combined,
+    n: int,
+    recipe: Recipe,
+    limits: Limits,
+    num_threads: int | None = None,
+) -> dict[str, int]:
     """Set the mask bits of the bad pixels that a master shows, and count them.
 
     Parameters
@@ -103,6 +112,8 @@ def mark_defects(kind: str, combined: Combined, n: int, recipe: Recipe, limits: 
         that lost many of them.
     limits : `Limits`
         What is hot, dead and unstable.
+    num_threads : int or None
+        Bands of rows to look at at a time.
 
     Returns
     -------
@@ -111,96 +122,106 @@ def mark_defects(kind: str, combined: Combined, n: int, recipe: Recipe, limits: 
     """
     found = {}
     if kind == "dark":
-        found["hot"] = hot_pixels(combined.data, limits.hot_sigma)
+        found["hot"] = hot_pixels(combined.data, limits.hot_sigma, num_threads)
     if kind == "flat":
-        found["dead"] = dead_pixels(combined.data, limits.dead_fraction)
+        found["dead"] = dead_pixels(combined.data, limits.dead_fraction, num_threads)
     elif recipe.clip in ("sigma", "noise") and n >= 2 * _FEWEST_REJECTED:
         rejected = n - combined.count.mean(dtype=float)
         if rejected <= limits.max_rejected * n:  # else frames differ, not pixels
             least = max(_FEWEST_REJECTED, math.ceil(limits.max_unstable * n))
-            found["unstable"] = combined.count <= n - least
-    for name, where in found.items():
+            found["unstable"] = np.flatnonzero(combined.count <= n - least)
+    for name, pixels in found.items():
         bit = MaskBit.UNSTABLE if name == "unstable" else MaskBit.BAD_PIXEL
-        combined.flags[where] |= np.uint8(bit)
-    return {name: int(np.count_nonzero(where)) for name, where in found.items()}
+        combined.flags[np.unravel_index(pixels, combined.flags.shape)] |= np.uint8(bit)
+    return {name: pixels.size for name, pixels in found.items()}
 
 
-def hot_pixels(dark: np.ndarray, sigma: float) -> np.ndarray:
-    """Return where a dark is above its surroundings by more than `sigma` times its scatter.
+def hot_pixels(dark: np.ndarray, sigma: float, num_threads: int | None = None) -> np.ndarray:
+    """Return which pixels of a dark are above their surroundings by more than its scatter so often.
 
-    The scatter about the medians of the surroundings is measured on rows spread over the frame.
+    They are numbers of pixels as `numpy.ravel` counts them. The scatter about the medians of the
+    surroundings is measured on rows spread over the frame.
     """
-    excess = np.concatenate([rows - medians for rows, medians in _sampled(dark)])
-    middle = np.median(excess)
-    limit = sigma * _MAD_TO_SIGMA * float(np.median(np.abs(excess - middle)))
-    # No median is lower than the minimum, which takes a fraction of the time.
-    where = _where(dark, np.fmin, lambda pixels, least: pixels - least > limit)
-    return _confirmed(dark, where, lambda pixel, median: pixel - median > limit)
+    some = _sampled(dark.shape)
+    excess = _at(dark, some) - _medians(dark, some, num_threads)
+    limit = sigma * _MAD_TO_SIGMA * float(np.median(np.abs(excess - np.median(excess))))
+    return _outliers(dark, np.fmin, lambda pixel, usual: pixel - usual > limit, num_threads)
 
 
-def dead_pixels(flat: np.ndarray, fraction: float) -> np.ndarray:
-    """Return where a flat is below a fraction of the median of its surroundings."""
-    where = _where(flat, np.fmax, lambda pixels, largest: pixels < fraction * largest)
-    return _confirmed(flat, where, lambda pixel, median: pixel < fraction * median)
+def dead_pixels(flat: np.ndarray, fraction: float, num_threads: int | None = None) -> np.ndarray:
+    """Return which pixels of a flat are below a fraction of the median of their surroundings."""
+    return _outliers(flat, np.fmax, lambda pixel, usual: pixel < fraction * usual, num_threads)
 
 
-def _confirmed(
-    pixels: np.ndarray,
-    candidates: np.ndarray,
-    is_bad: Callable[[np.ndarray, np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """Return those of the candidates that are bad beside the median of their surroundings."""
-    ny, nx = pixels.shape
-    reach = np.arange(_WINDOW) - _WINDOW // 2
-    bad = np.zeros(pixels.shape, bool)
-    y, x = np.nonzero(candidates)
-    for start in range(0, y.size, _AT_A_TIME):
-        few = y[start : start + _AT_A_TIME], x[start : start + _AT_A_TIME]
-        rows, columns = (few[0][:, None] + reach).clip(0, ny - 1), few[1][:, None] + reach
-        windows = pixels[rows[:, :, None], columns.clip(0, nx - 1)[:, None, :]]
-        bad[few] = is_bad(pixels[few], np.median(windows, axis=(1, 2)))
-    return bad
-
-
-def _where(
+def _outliers(
     pixels: np.ndarray,
     extreme: np.ufunc,
-    is_so: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    is_bad: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    num_threads: int | None,
 ) -> np.ndarray:
-    """Return what holds for each pixel and the least, or largest, of its surroundings."""
-    where = np.empty(pixels.shape, bool)
-    for start in range(0, len(pixels), _ROWS):
-        band = pixels[start : start + _ROWS]
-        around = _with_edges(pixels, start, start + _ROWS)
-        for axis in (0, 1):  # of 2, of 4 and of 7 neighbors
-            for step in (1, 2, 3):
-                around = np.moveaxis(around, axis, 0)
-                around = np.moveaxis(extreme(around[:-step], around[step:]), 0, axis)
-        where[start : start + _ROWS] = is_so(band, around)
-    return where
+    """Return which pixels are bad beside the median of their surroundings.
 
-
-def _with_edges(pixels: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Return some rows with half a window around them, where the frame's edge is repeated."""
-    half = _WINDOW // 2
-    stop = min(stop, len(pixels))
-    first, last = max(start - half, 0), min(stop + half, len(pixels))
-    beyond = (half - (start - first), half - (last - stop))
-    return np.pad(pixels[first:last], (beyond, (half, half)), mode="edge")
-
-
-def _sampled(pixels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield blocks of rows spread over a frame, each with the medians of its surroundings."""
+    No median is below the least (above the largest) value around, which takes a fraction of the
+    time: only pixels that are bad beside that are looked at more closely.
+    """
     ny, nx = pixels.shape
+
+    def candidates(rows: slice) -> np.ndarray:
+        around = pixels[max(rows.start - _GROUP, 0) : rows.stop + _GROUP]
+        if len(around) % _GROUP:
+            around = np.pad(around, ((0, -len(around) % _GROUP), (0, 0)), mode="edge")
+        groups = around.reshape(-1, _GROUP, nx)
+        own = slice(int(rows.start > 0), int(rows.start > 0) - (rows.start - rows.stop) // _GROUP)
+        bad = is_bad(groups[own], _extremes(groups, extreme)[own, None])
+        within = bad.reshape(-1, nx)[: rows.stop - rows.start]
+        return np.flatnonzero(within) + rows.start * nx
+
+    found = np.concatenate(in_threads(candidates, row_bands(ny), num_threads))
+    return found[is_bad(_at(pixels, found), _medians(pixels, found, num_threads))]
+
+
+def _extremes(groups: np.ndarray, extreme: np.ufunc) -> np.ndarray:
+    """Return the least, or largest, value around each column of each group of rows.
+
+    Both groups beside it count, and half a window of columns to each side.
+    """
+    of_groups = extreme.reduce(groups, axis=1)
+    near = np.pad(of_groups, ((1, 1), (_HALF, _HALF)), mode="edge")
+    near = extreme(extreme(near[:-2], near[1:-1]), near[2:])
+    for step in (1, 2, 3):  # of 2, of 4 and of 7 columns
+        near = extreme(near[:, :-step], near[:, step:])
+    return near
+
+
+def _medians(pixels: np.ndarray, which: np.ndarray, num_threads: int | None) -> np.ndarray:
+    """Return the medians of the surroundings of some pixels, where the edge is repeated."""
+    ny, nx = pixels.shape
+    reach = np.arange(-_HALF, _HALF + 1)[:, None]
+
+    def of_some(start: int) -> np.ndarray:
+        y, x = np.divmod(which[start : start + _AT_A_TIME], nx)
+        rows, columns = (y + reach).clip(0, ny - 1), (x + reach).clip(0, nx - 1)
+        windows = pixels[rows[:, None], columns]
+        return combine(windows.reshape(-1, 1, y.size), method="median", noise=_ANY).data[0]
+
+    parts = in_threads(of_some, range(0, which.size, _AT_A_TIME), num_threads)
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def _sampled(shape: tuple[int, int]) -> np.ndarray:
+    """Return the pixels of rows spread over a frame."""
+    ny, nx = shape
     height = -(-_SAMPLE_PIXELS // (nx * _SAMPLE_BLOCKS))
     if height * _SAMPLE_BLOCKS >= ny:
-        starts, height = [0], ny
-    else:
-        starts = np.linspace(0, ny - height, _SAMPLE_BLOCKS).astype(int)
-    for start in starts:
-        around = sliding_window_view(_with_edges(pixels, start, start + height), (_WINDOW, _WINDOW))
-        medians = combine(np.moveaxis(around.reshape(*around.shape[:2], -1), 2, 0), method="median")
-        yield pixels[start : start + height].ravel(), medians.data.ravel()
+        return np.arange(ny * nx)
+    starts = np.linspace(0, ny - height, _SAMPLE_BLOCKS).astype(int)
+    rows = starts[:, None] + np.arange(height)
+    return (rows.ravel()[:, None] * nx + np.arange(nx)).ravel()
+
+
+def _at(pixels: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Return some pixels, which may be those of a view."""
+    return pixels[np.unravel_index(which, pixels.shape)]
 
 
 def _opened(master: str | os.PathLike | CCDData | None) -> CCDData | None:

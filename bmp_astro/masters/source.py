@@ -16,6 +16,7 @@ from ..steps.image import variance_of
 from ..steps.quantum import quantum_of
 
 _BLOCKS = 8
+_BAND_ROWS = 64  # a band of them stays in the processor's cache
 _MEDIAN_SAMPLE = 2**14
 _NOISE_PIXELS = 2**15
 
@@ -156,6 +157,11 @@ def sample_of(source: Source, pixels: int) -> Band:
         starts = np.linspace(0, ny - height, _BLOCKS).astype(int)
         bands = [source.read(int(start), int(start) + height) for start in starts]
     return Band(*(_joined(planes) for planes in zip(*bands, strict=True)))
+
+
+def row_bands(ny: int) -> list[slice]:
+    """Return the rows of a frame in bands, for what is done to whole planes band by band."""
+    return [slice(start, min(start + _BAND_ROWS, ny)) for start in range(0, ny, _BAND_ROWS)]
 
 
 def _joined(planes: Sequence[np.ndarray | None]) -> np.ndarray | None:
