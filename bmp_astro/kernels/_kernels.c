@@ -16,10 +16,11 @@ static int read_calibration(buffers *held, PyObject *args, calibration *c)
     PyObject *raw, *terms, *linearity, *data, *variance, *flags;
     unsigned char saturated, low_flat, no_data;
     memset(c, 0, sizeof *c);
-    if (!PyArg_ParseTuple(args, "OO!(pddfffpOfpbbbp)(OOO):calibrate", &raw, &PyTuple_Type, &terms,
+    if (!PyArg_ParseTuple(args, "OO!(pddfffpOfpbbbpp)(OOO):calibrate", &raw, &PyTuple_Type, &terms,
                           &c->wide, &c->bscale, &c->bzero, &c->bias_share, &c->dark_scale,
                           &c->dark_share, &c->floored, &linearity, &c->flat_min, &c->apply_gain,
-                          &saturated, &low_flat, &no_data, &c->clean, &data, &variance, &flags))
+                          &saturated, &low_flat, &no_data, &c->clean, &c->deviation, &data,
+                          &variance, &flags))
         return -1;
     c->saturated = saturated;
     c->low_flat = low_flat;

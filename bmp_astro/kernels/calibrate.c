@@ -214,6 +214,12 @@ INLINE void finish(const calibration *c, size_t n, scratch *s, float *to, float 
     }
 }
 
+INLINE void take_roots(float *restrict variance, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        variance[i] = sqrtf(variance[i]);
+}
+
 INLINE void write_flags(const uint32_t *restrict flags, size_t n, uint8_t *restrict to)
 {
     for (size_t i = 0; i < n; i++)
@@ -245,6 +251,8 @@ void calibrate_frame(const calibration *c)
                 finish(c, n, &s, data, variance, 1, 1);
             else
                 finish(c, n, &s, data, variance, 1, 0);
+            if (variance != NULL && c->deviation)
+                take_roots(variance, n);
             if (f->start != NULL)
                 write_flags(s.flags, n, (uint8_t *)f->start + y * f->row_step + x);
         }

@@ -53,6 +53,7 @@ def calibrate(
     flags: np.ndarray | None = None,
     saturation: ArrayLike | None = None,
     bits: Bits | None = None,
+    deviation: bool = False,
     bscale: float = 1.0,
     bzero: float = 0.0,
     out: Calibrated | None = None,
@@ -111,6 +112,9 @@ def calibrate(
     bits : `Bits`, optional
         The bits to set. Without it nothing is flagged, and values that are not finite stay.
         With it they become 0 (and so does their variance) and get the bit ``no_data``.
+    deviation : bool
+        The square root of the variance is wanted: ``variance`` in the result is then the standard
+        deviation.
     bscale, bzero : float
         The value of a pixel is ``bscale * raw + bzero``: for what a FITS file stores.
     out : `Calibrated`, optional
@@ -195,6 +199,7 @@ def calibrate(
         apply_gain and gain is not None,
         *bits_to_set,
         bits is not None,
+        deviation,
     )
     with_variance = variance is not None or read_noise is not None
     wanted = {

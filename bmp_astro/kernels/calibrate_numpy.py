@@ -13,6 +13,7 @@ For each pixel, in float32 except where it is said (every operation is rounded):
     f = gain / flat, or gain where the flat is low
     x = x f
     v = ((v + x x flat_variance (1 / gain^2)) f) f       the second term 0 where the flat is low
+    v = sqrt(v)                         when the deviation is wanted
 
 Terms that are absent are left out.
 """
@@ -64,6 +65,7 @@ class Rules(NamedTuple):
     low_flat: int
     no_data: int
     clean: bool
+    deviation: bool
 
 
 class Planes(NamedTuple):
@@ -105,6 +107,8 @@ def _calibrate_tile(raw: np.ndarray, terms: Terms, rules: Rules, out: Planes) ->
     _apply_gain_and_flat(terms, rules, out)
     if rules.clean:
         _flag_not_finite(out, rules.no_data)
+    if rules.deviation and out.variance is not None:
+        np.sqrt(out.variance, out=out.variance)
 
 
 def _load(raw: np.ndarray, saturation: Plane, rules: Rules, out: Planes) -> None:

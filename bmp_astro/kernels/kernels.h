@@ -71,6 +71,7 @@ typedef struct {
     int apply_gain;
     uint8_t saturated, low_flat, no_data;
     int clean; /* what is not finite becomes 0 and is flagged */
+    int deviation; /* the square root of the variance is wanted */
     target data, variance, flags;
 } calibration;
 

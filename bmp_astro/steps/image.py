@@ -52,15 +52,13 @@ def run(
         terms |= part
     flags = joined_flags(flags_of(frame), *(part.get("flags") for part in parts))
     terms |= {"flags": flags, "variance": variance_of(frame), "bits": BITS}
-    result = run_kernel(frame.data, **terms)
+    result = run_kernel(frame.data, **terms, deviation=True)
     sigma = result.variance
-    if sigma is not None:
-        sigma = StdDevUncertainty(np.sqrt(sigma, out=sigma), copy=False)
     nothing = flags is None and not always_flags and not result.flags.any()
     return remade(
         frame,
         data=result.data,
-        uncertainty=sigma,
+        uncertainty=None if sigma is None else StdDevUncertainty(sigma, copy=False),
         flags=None if nothing else result.flags,
         unit=frame.unit if unit is None else unit,
     )

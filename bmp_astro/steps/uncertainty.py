@@ -4,7 +4,6 @@ import os
 from typing import Any
 
 import astropy.units as u
-import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty
 
 from ..kernels.calibrate import calibrate as run_kernel
@@ -78,9 +77,8 @@ def create_uncertainty(
     if bias is not None and bias.variance is not None:
         constant = constant + bias.variance
     terms = noise_terms(frame.header, gain, noise, instrument)
-    variance = run_kernel(ccd.data, level_variance=constant, **terms, apply_gain=False).variance
-    sigma = StdDevUncertainty(np.sqrt(variance, out=variance), copy=False)
-    return remade(frame, uncertainty=sigma)
+    made = run_kernel(ccd.data, level_variance=constant, **terms, apply_gain=False, deviation=True)
+    return remade(frame, uncertainty=StdDevUncertainty(made.variance, copy=False))
 
 
 def noise_terms(header: Any, gain: Any, read_noise: Any, instrument: Any) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def calibrate_everything(rng):
                 saturation=60,
                 flags=np.ones(shape, np.uint8)[:, ::-1],
                 bits=Bits(2, 4, 32),
+                deviation=nx == 1,
                 bzero=32768.0,
                 bscale=0.5 if nx > 1 else 1.0,
             )

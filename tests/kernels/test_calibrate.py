@@ -61,6 +61,16 @@ def test_whole_equation(scale, shared):
     np.testing.assert_array_equal(flags, np.where(raw >= 55000, 2, 0))
 
 
+def test_deviation_is_the_root_of_the_variance():
+    raw, terms = make_terms()
+    raw[3, 4], terms["dark"][5, 6] = 65535, np.inf
+    plain, rooted = calibrate(raw, **terms), calibrate(raw, **terms, deviation=True)
+    np.testing.assert_array_equal(rooted.variance, np.sqrt(plain.variance))
+    for one, other in zip(plain[::2], rooted[::2], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert calibrate(raw, deviation=True).variance is None
+
+
 def test_absent_terms_leave_the_frame_as_it_is():
     raw, _ = make_terms()
     data, variance, flags = calibrate(raw)

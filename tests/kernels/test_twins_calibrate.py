@@ -106,6 +106,7 @@ def frames(draw):
         "saturation": term(5000, 2000),
         "flags": draw(st.sampled_from([None, rng.integers(0, 256, shape).astype(np.uint8)])),
         "bits": draw(st.sampled_from([None, Bits(2, 4, 32), Bits(0, 0, 1), Bits()])),
+        "deviation": draw(st.booleans()),
     }
     if draw(st.booleans()):
         terms |= {"bscale": draw(st.sampled_from([1.0, 0.25, 1 / 3])), "bzero": 32768.0}
@@ -128,7 +129,7 @@ def whole_call():
     rules = dict(
         zip(
             calibrate_numpy.Rules._fields,
-            (False, 1.0, 0.0, 0.0, 1.0, 1.0, False, None, 0.1, True, 1, 2, 4, True),
+            (False, 1.0, 0.0, 0.0, 1.0, 1.0, False, None, 0.1, True, 1, 2, 4, True, False),
             strict=True,
         )
     )

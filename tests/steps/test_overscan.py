@@ -80,6 +80,42 @@ def test_a_constant_level_is_found_by_every_polynomial(order, iterations, level)
     np.testing.assert_allclose(variance, 0, atol=1e-12)
 
 
+@given(
+    order=st.integers(0, 6),
+    iterations=st.integers(0, 2),
+    seed=st.integers(0, 99),
+    n=st.integers(20, 400),
+)
+@settings(max_examples=30, deadline=None)
+def test_the_polynomial_is_that_of_least_squares(order, iterations, seed, n):
+    rng = np.random.default_rng(seed)
+    means = 30_000 + np.cumsum(rng.normal(0, 3, n))
+    means[rng.integers(0, n, 2)] += 500
+    level, variance = overscan_level(means[:, None], 1, order=order, iterations=iterations)
+    x, keep = np.linspace(-1, 1, n), np.ones(n, bool)
+    for remaining in range(iterations, -1, -1):
+        fit = np.polynomial.Chebyshev.fit(x[keep], means[keep], order, domain=[-1, 1])
+        residual = means - fit(x)
+        scatter = np.sum(residual[keep] ** 2) / (keep.sum() - order - 1)
+        if remaining:
+            keep &= np.abs(residual) <= 3 * np.sqrt(scatter)
+    basis = np.polynomial.chebyshev.chebvander(x, order)
+    covariance = np.linalg.inv(basis[keep].T @ basis[keep]) * scatter
+    np.testing.assert_allclose(level[:, 0], fit(x), rtol=1e-12)
+    expected = np.einsum("ij,jk,ik->i", basis, covariance, basis)
+    np.testing.assert_allclose(variance[:, 0], expected, rtol=1e-7)
+
+
+def test_rows_that_are_not_finite_do_not_count():
+    means = np.random.default_rng(5).normal(1000, 2, 90)
+    lacking = means.copy()
+    lacking[[3, 40, 80]] = np.nan, np.inf, -np.inf
+    level, _ = overscan_level(lacking[:, None], 1, iterations=0)
+    x, keep = np.linspace(-1, 1, 90), np.isfinite(lacking)
+    expected = np.polynomial.Chebyshev.fit(x[keep], means[keep], 2, domain=[-1, 1])(x)
+    np.testing.assert_allclose(level[:, 0], expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_rows_beside_the_section_have_the_nearest_level(axis):
     raw = np.arange(12.0)[:, None] * np.ones(30)
