@@ -8,25 +8,27 @@
 
 static const char *const TERM_NAMES[N_TERMS] = {
     "level", "level_variance", "bias", "bias_variance", "dark", "dark_variance", "gain",
-    "read_noise", "flat", "flat_variance", "variance", "saturation", "flags",
+    "read_noise", "flat", "flat_variance", "variance", "saturation",
 };
 
 static int read_calibration(buffers *held, PyObject *args, calibration *c)
 {
-    PyObject *raw, *terms, *linearity, *data, *variance, *flags;
+    PyObject *raw, *terms, *flags, *linearity, *data, *variance, *flags_out;
     unsigned char saturated, low_flat, no_data;
     memset(c, 0, sizeof *c);
-    if (!PyArg_ParseTuple(args, "OO!(pddfffpOfpbbbpp)(OOO):calibrate", &raw, &PyTuple_Type, &terms,
-                          &c->wide, &c->bscale, &c->bzero, &c->bias_share, &c->dark_scale,
+    if (!PyArg_ParseTuple(args, "OO!O!(pddfffpOfpbbbpp)(OOO):calibrate", &raw, &PyTuple_Type, &terms,
+                          &PyTuple_Type, &flags, &c->wide, &c->bscale, &c->bzero, &c->bias_share, &c->dark_scale,
                           &c->dark_share, &c->floored, &linearity, &c->flat_min, &c->apply_gain,
                           &saturated, &low_flat, &no_data, &c->clean, &c->deviation, &data,
-                          &variance, &flags))
+                          &variance, &flags_out))
         return -1;
     c->saturated = saturated;
     c->low_flat = low_flat;
     c->no_data = no_data;
-    if (PyTuple_Size(terms) != N_TERMS) {
-        PyErr_Format(PyExc_ValueError, "expected %d terms", (int)N_TERMS);
+    c->n_flags = PyTuple_Size(flags);
+    if (PyTuple_Size(terms) != N_TERMS || c->n_flags > MOST_FLAGS) {
+        PyErr_Format(PyExc_ValueError, "expected %d terms, and at most %d planes of flags",
+                     (int)N_TERMS, (int)MOST_FLAGS);
         return -1;
     }
     Py_ssize_t ny, nx;
@@ -39,11 +41,14 @@ static int read_calibration(buffers *held, PyObject *args, calibration *c)
     c->ny = ny;
     c->nx = nx;
     for (int which = 0; which < N_TERMS; which++) {
-        const element wanted = which == FLAGS ? U8 : which == SATURATION && c->wide ? F64 : F32;
+        const element wanted = which == SATURATION && c->wide ? F64 : F32;
         if (read_plane(held, PyTuple_GetItem(terms, which), TERM_NAMES[which], ny, nx, wanted,
                        &c->terms[which]) < 0)
             return -1;
     }
+    for (Py_ssize_t i = 0; i < c->n_flags; i++)
+        if (read_plane(held, PyTuple_GetItem(flags, i), "flags", ny, nx, U8, &c->flags[i]) < 0)
+            return -1;
     if (linearity != Py_None) {
         c->linearity = read_numbers(held, linearity, "linearity", F32, &c->n_linearity);
         if (c->linearity == NULL)
@@ -51,7 +56,7 @@ static int read_calibration(buffers *held, PyObject *args, calibration *c)
     }
     if (data == Py_None || read_target(held, data, "data", ny, nx, F32, &c->data) < 0
         || read_target(held, variance, "variance", ny, nx, F32, &c->variance) < 0
-        || read_target(held, flags, "flags", ny, nx, U8, &c->flags) < 0) {
+        || read_target(held, flags_out, "flags", ny, nx, U8, &c->flags_out) < 0) {
         if (!PyErr_Occurred())
             PyErr_SetString(PyExc_ValueError, "data: expected an array");
         return -1;
@@ -69,7 +74,7 @@ static PyObject *kernels_calibrate(PyObject *Py_UNUSED(module), PyObject *args)
 {
     buffers held;
     calibration c;
-    if (hold(&held, N_TERMS + 5) < 0)
+    if (hold(&held, N_TERMS + MOST_FLAGS + 5) < 0)
         return NULL;
     const int wrong = read_calibration(&held, args, &c);
     if (!wrong) {
@@ -237,7 +242,7 @@ static PyObject *kernels_combine(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyMethodDef methods[] = {
     {"calibrate", kernels_calibrate, METH_VARARGS,
-     "calibrate(raw, terms, rules, out)\n--\n\nThe twin of calibrate_numpy.calibrate."},
+     "calibrate(raw, terms, flags, rules, out)\n--\n\nThe twin of calibrate_numpy.calibrate."},
     {"combine", kernels_combine, METH_VARARGS,
      "combine(frames, variances, flags, numbers, rule, noise, out)\n--\n\n"
      "The twin of combine_numpy.combine."},

@@ -47,7 +47,7 @@ INLINE void fill(float *restrict to, float value, size_t n)
 /* Whether a term consists of float, unlike the others. */
 INLINE int is_single(const calibration *c, int which)
 {
-    return which != FLAGS && !(which == SATURATION && c->wide);
+    return !(which == SATURATION && c->wide);
 }
 
 /* What is made of gain and read noise. */
@@ -95,19 +95,20 @@ INLINE void locate(const calibration *c, ptrdiff_t y, ptrdiff_t x, size_t n, scr
         prepare_gain(c, n, s);
 }
 
-INLINE void first_flags(const calibration *c, ptrdiff_t y, ptrdiff_t x, size_t n, uint32_t *flags)
+/* Join the flags that the pixels have already. */
+INLINE void first_flags(const calibration *c, ptrdiff_t y, ptrdiff_t x, size_t n,
+                        uint32_t *restrict flags)
 {
-    const plane *p = &c->terms[FLAGS];
-    if (p->start == NULL) {
-        for (size_t i = 0; i < n; i++)
-            flags[i] = 0;
-    } else if (p->step == 1) {
+    for (size_t i = 0; i < n; i++)
+        flags[i] = 0;
+    for (const plane *p = c->flags; p < c->flags + c->n_flags; p++) {
         const uint8_t *from = (const uint8_t *)at(p, y, x);
-        for (size_t i = 0; i < n; i++)
-            flags[i] = from[i];
-    } else {
-        for (size_t i = 0; i < n; i++)
-            flags[i] = *(const uint8_t *)at(p, y, x + (ptrdiff_t)i);
+        if (p->step == 1)
+            for (size_t i = 0; i < n; i++)
+                flags[i] |= from[i];
+        else
+            for (size_t i = 0; i < n; i++)
+                flags[i] |= from[(ptrdiff_t)i * p->step];
     }
 }
 
@@ -230,7 +231,7 @@ VECTORIZED
 void calibrate_frame(const calibration *c)
 {
     scratch s;
-    const target *d = &c->data, *v = &c->variance, *f = &c->flags;
+    const target *d = &c->data, *v = &c->variance, *f = &c->flags_out;
     prepare(c, &s);
     for (ptrdiff_t y = 0; y < c->ny; y++) {
         for (ptrdiff_t x = 0; x < c->nx; x += SEGMENT) {

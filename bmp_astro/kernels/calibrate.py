@@ -50,7 +50,7 @@ def calibrate(
     flat_variance: ArrayLike | None = None,
     flat_min: float = 0.1,
     variance: ArrayLike | None = None,
-    flags: np.ndarray | None = None,
+    flags: np.ndarray | Sequence[np.ndarray] | None = None,
     saturation: ArrayLike | None = None,
     bits: Bits | None = None,
     deviation: bool = False,
@@ -105,8 +105,8 @@ def calibrate(
         Where the flat is lower (or not a number) the pixel is divided by 1 and flagged.
     variance : array-like, optional
         Variance of the raw pixels, adu2, where it is known already: it is propagated.
-    flags : `~numpy.ndarray` of uint8, optional
-        Mask bits that the pixels have already.
+    flags : `~numpy.ndarray` of uint8 or sequence of them, optional
+        Mask bits that the pixels have already; up to eight planes are joined.
     saturation : array-like, optional
         Raw pixels at or above it, adu, are flagged.
     bits : `Bits`, optional
@@ -183,8 +183,8 @@ def calibrate(
         terms = Terms(
             **{name: _fitting(name, term, raw.shape) for name, term in planes.items()},
             saturation=_saturation(saturation if bits_to_set.saturated else None, raw.shape, wide),
-            flags=_flags(flags, raw.shape),
         )
+        planes_of_flags = _flags(flags, raw.shape)
         coefficients = None if linearity is None else _coefficients(linearity)
     rules = Rules(
         wide,
@@ -207,8 +207,8 @@ def calibrate(
         "variance": np.float32 if with_variance else None,
         "flags": np.uint8 if flags is not None or bits is not None else None,
     }
-    result = Calibrated(*outputs(out, wanted, raw.shape, [raw, *terms]))
-    _calibrate(raw, terms, rules, Planes(*result))
+    result = Calibrated(*outputs(out, wanted, raw.shape, [raw, *terms, *planes_of_flags]))
+    _calibrate(raw, terms, planes_of_flags, rules, Planes(*result))
     return result
 
 
@@ -252,10 +252,21 @@ def _coefficients(linearity: Sequence[float]) -> np.ndarray:
     return coefficients
 
 
-def _flags(flags: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Return the flags that the result starts with."""
+def _flags(
+    flags: np.ndarray | Sequence[np.ndarray] | None, shape: tuple[int, ...]
+) -> tuple[np.ndarray, ...]:
+    """Return the planes of flags that the result starts with, without those that say nothing."""
     if flags is None:
-        return None
-    if np.shape(flags) != shape:
-        raise ValueError(f"flags have shape {np.shape(flags)} but the frame has {shape} (ny, nx)")
-    return np.asarray(flags, dtype=np.uint8)
+        return ()
+    planes = (flags,) if isinstance(flags, np.ndarray) else tuple(flags)
+    for plane in planes:
+        if np.shape(plane) != shape:
+            raise ValueError(
+                f"flags have shape {np.shape(plane)} but the frame has {shape} (ny, nx)"
+            )
+    return tuple(np.asarray(plane, dtype=np.uint8) for plane in planes if not _is_empty(plane))
+
+
+def _is_empty(plane: np.ndarray) -> bool:
+    """Tell of a plane that repeats one byte, as that of most masters does, that it has no bit."""
+    return plane.strides == (0, 0) and not plane[:1, :1].any()

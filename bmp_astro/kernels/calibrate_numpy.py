@@ -30,7 +30,7 @@ Plane = np.ndarray | None
 class Terms(NamedTuple):
     """The terms of the equation: float32, shape ``(ny | 1, nx | 1)``, None where absent.
 
-    The saturation is float64 where the raw values are wide, the flags are uint8.
+    The saturation is float64 where the raw values are wide.
     """
 
     level: Plane
@@ -45,7 +45,6 @@ class Terms(NamedTuple):
     flat_variance: Plane
     variance: Plane
     saturation: Plane
-    flags: Plane
 
 
 class Rules(NamedTuple):
@@ -76,7 +75,9 @@ class Planes(NamedTuple):
     flags: Plane
 
 
-def calibrate(raw: np.ndarray, terms: Terms, rules: Rules, out: Planes) -> None:
+def calibrate(
+    raw: np.ndarray, terms: Terms, flags: tuple[np.ndarray, ...], rules: Rules, out: Planes
+) -> None:
     """Calibrate a frame into `out`, a band of rows at a time."""
     ny, nx = raw.shape
     rows = max(1, TILE_PIXELS // max(nx, 1))
@@ -86,13 +87,15 @@ def calibrate(raw: np.ndarray, terms: Terms, rules: Rules, out: Planes) -> None:
             band = slice(start, start + rows)
             tile = Planes(*(None if plane is None else plane[band] for plane in out))
             of_band = Terms(*(t if t is None or len(t) == 1 else t[band] for t in terms))
+            if tile.flags is not None:
+                tile.flags[...] = 0
+                for plane in flags:
+                    tile.flags[...] |= plane if len(plane) == 1 else plane[band]
             _calibrate_tile(raw[band], of_band, rules, tile)
 
 
 def _calibrate_tile(raw: np.ndarray, terms: Terms, rules: Rules, out: Planes) -> None:
-    """Calibrate one tile into the views `out`."""
-    if out.flags is not None:
-        out.flags[...] = 0 if terms.flags is None else terms.flags
+    """Calibrate one tile into the views `out`, whose flags are those that it has already."""
     signal = out.data
     _load(raw, terms.saturation, rules, out)
     for pedestal in (terms.level, terms.bias):

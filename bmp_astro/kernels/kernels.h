@@ -54,13 +54,17 @@ void load_doubles(const plane *p, ptrdiff_t y, ptrdiff_t x, size_t n, double *re
 /* calibrate.c */
 typedef enum {
     LEVEL, LEVEL_VARIANCE, BIAS, BIAS_VARIANCE, DARK, DARK_VARIANCE, GAIN, READ_NOISE,
-    FLAT, FLAT_VARIANCE, VARIANCE, SATURATION, FLAGS, N_TERMS
+    FLAT, FLAT_VARIANCE, VARIANCE, SATURATION, N_TERMS
 } term;
+
+enum { MOST_FLAGS = 8 };
 
 typedef struct {
     ptrdiff_t ny, nx;
     plane raw;
     plane terms[N_TERMS];
+    plane flags[MOST_FLAGS]; /* they are joined */
+    ptrdiff_t n_flags;
     int wide; /* the raw values need double */
     double bscale, bzero;
     float bias_share, dark_scale, dark_share;
@@ -72,7 +76,7 @@ typedef struct {
     uint8_t saturated, low_flat, no_data;
     int clean; /* what is not finite becomes 0 and is flagged */
     int deviation; /* the square root of the variance is wanted */
-    target data, variance, flags;
+    target data, variance, flags_out;
 } calibration;
 
 void calibrate_frame(const calibration *c);

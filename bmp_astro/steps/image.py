@@ -50,11 +50,12 @@ def run(
     terms: dict[str, Any] = {}
     for part in parts:
         terms |= part
-    flags = joined_flags(flags_of(frame), *(part.get("flags") for part in parts))
+    flags = [flags_of(frame), *(part.get("flags") for part in parts)]
+    flags = [plane for plane in flags if plane is not None]
     terms |= {"flags": flags, "variance": variance_of(frame), "bits": BITS}
     result = run_kernel(frame.data, **terms, deviation=True)
     sigma = result.variance
-    nothing = flags is None and not always_flags and not result.flags.any()
+    nothing = not flags and not always_flags and not result.flags.any()
     return remade(
         frame,
         data=result.data,

@@ -48,7 +48,7 @@ def calibrate_everything(rng):
                 flat_variance=plane[:, ::-1],
                 linearity=[1, 1e-4, 1e-9],
                 saturation=60,
-                flags=np.ones(shape, np.uint8)[:, ::-1],
+                flags=[np.ones(shape, np.uint8)[:, ::-1], raw.astype(np.uint8)],
                 bits=Bits(2, 4, 32),
                 deviation=nx == 1,
                 bzero=32768.0,

@@ -147,6 +147,17 @@ def test_flags_are_kept_and_joined():
     np.testing.assert_array_equal(flags, [[1, 64, 0]])
 
 
+def test_several_planes_of_flags_are_joined():
+    planes = [np.array([[1, 64, 0]], np.uint8), np.array([[1, 0, 8]], np.uint8)]
+    empty = np.broadcast_to(np.uint8(0), (1, 3))
+    got = calibrate(np.full((1, 3), 9), flags=[planes[0], empty, planes[1]])
+    np.testing.assert_array_equal(got.flags, [[1, 64, 8]])
+    full = np.broadcast_to(np.uint8(128), (1, 3))
+    np.testing.assert_array_equal(calibrate(np.full((1, 3), 9), flags=full).flags, full)
+    with pytest.raises(ValueError, match=r"flags have shape \(1, 2\)"):
+        calibrate(np.full((1, 3), 9), flags=[planes[0], planes[1][:, 1:]])
+
+
 def test_linearity_acts_between_bias_and_dark():
     got = calibrate(np.array([[1100.0]]), bias=100.0, linearity=(1.0, 1e-4, 1e-8), dark=5.0)
     np.testing.assert_allclose(got.data, 1000 * (1 + 0.1 + 0.01) - 5, rtol=1e-6)

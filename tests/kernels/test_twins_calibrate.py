@@ -104,7 +104,10 @@ def frames(draw):
         "flat": term(1, 0.4),
         "flat_variance": term(1e-4, 1e-5, positive=True),
         "saturation": term(5000, 2000),
-        "flags": draw(st.sampled_from([None, rng.integers(0, 256, shape).astype(np.uint8)])),
+        "flags": [
+            strided(draw, rng.integers(0, 256, shape).astype(np.uint8))
+            for _ in range(draw(st.integers(0, 3)))
+        ],
         "bits": draw(st.sampled_from([None, Bits(2, 4, 32), Bits(0, 0, 1), Bits()])),
         "deviation": draw(st.booleans()),
     }
@@ -134,12 +137,16 @@ def whole_call():
         )
     )
     out = {"data": np.empty(shape, single), "variance": None, "flags": np.empty(shape, np.uint8)}
-    return np.ones(shape, np.uint16), terms, rules, out
+    return np.ones(shape, np.uint16), terms, rules, out, {}
 
 
-def call(raw, terms, rules, out):
+def call(raw, terms, rules, out, flags):
     compiled.module.calibrate(
-        raw, tuple(terms.values()), tuple(rules.values()), tuple(out.values())
+        raw,
+        tuple(terms.values()),
+        tuple(flags.values()),
+        tuple(rules.values()),
+        tuple(out.values()),
     )
     return out["data"]
 
@@ -160,7 +167,8 @@ shared = np.zeros((6, 5), np.float32)
         (1, "bias", np.ones(5, np.float32), "bias"),
         (1, "bias", np.zeros(61, np.uint8)[1:].view(np.float32).reshape(3, 5), "bias"),
         (1, "bias", np.ones((3, 5), [("x", "f4")]), "bias"),
-        (1, "flags", np.ones((3, 5), np.int8), "flags"),
+        (4, "flags", np.ones((3, 5), np.int8), "flags"),
+        (4, "flags", np.ones((3, 4), np.uint8), "flags"),
         (1, "saturation", np.ones((3, 5)), "saturation"),
         (1, "gain", None, "absent"),
         (2, "linearity", np.ones(3), "linearity"),
@@ -189,10 +197,10 @@ def test_raw_values_that_are_no_numbers_are_refused(dtype):
 
 def test_outputs_that_share_memory_are_refused():
     memory = np.zeros((4, 5), np.float32)
-    raw, terms, rules, out = whole_call()
+    raw, terms, rules, out, _ = whole_call()
     terms["bias"], out["data"] = memory[1:], memory[:3]
     with pytest.raises(ValueError, match="data: shares memory"):
-        call(raw, terms, rules, out)
+        call(raw, terms, rules, out, {})
     given_out = Calibrated(memory[:3], None, None)
     with pytest.raises(ValueError, match="shares memory"):
         calibrate(raw, bias=memory[1:], out=given_out)
@@ -206,8 +214,14 @@ def test_read_only_output_is_refused():
 
 
 def test_other_python_objects_are_refused():
-    raw, terms, rules, out = whole_call()
+    raw, terms, rules, out, _ = whole_call()
     with pytest.raises(TypeError):
-        call(3.0, terms, rules, out)
+        call(3.0, terms, rules, out, {})
     with pytest.raises(ValueError, match="terms"):
-        call(raw, {"bias": None}, rules, out)
+        call(raw, {"bias": None}, rules, out, {})
+
+
+def test_more_planes_of_flags_than_there_is_room_for_are_refused():
+    raw, *others, _ = whole_call()
+    with pytest.raises(ValueError, match="at most 8 planes"):
+        call(raw, *others, dict.fromkeys(range(9), np.ones((3, 5), np.uint8)))
