@@ -192,7 +192,7 @@ def linear_kernel(linearity: Any, header: fits.Header) -> Callable[..., Calibrat
         early = {name: terms.pop(name) for name in before if name in terms}
         signal = run_kernel(raw, bits=bits, **early)
         linear, beyond = linearized(signal.data, response, limit)
-        return run_kernel(linear, bits=bits, flags=signal.flags | beyond, **terms)
+        return run_kernel(linear, bits=bits, flags=[signal.flags, beyond], **terms)
 
     return kernel
 

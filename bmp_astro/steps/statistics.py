@@ -88,14 +88,21 @@ def _counts(data: np.ndarray, flags: np.ndarray | None) -> tuple[int, int, int]:
     for start in range(0, len(data), _BAND):
         rows = data[start : start + _BAND]
         bits = None if flags is None else flags[start : start + _BAND]
-        if bits is not None and not bits.any():
-            bits = None
-        good, negative = _is_good(rows, bits), rows < 0
-        found = int(np.count_nonzero(good))
-        n_good += found
-        n_negative += int(np.count_nonzero(negative if found == rows.size else negative & good))
+        flagged = np.zeros(0, int) if bits is None else np.flatnonzero(bits != 0)
+        lowest = rows.min()
+        if lowest > -np.inf and rows.max() < np.inf:  # found sooner than where pixels are finite
+            n_good += rows.size - flagged.size
+            if lowest < 0:
+                below = rows < 0
+                n_negative += int(np.count_nonzero(below))
+                n_negative -= int(np.count_nonzero(below.ravel()[flagged]))
+        else:
+            good = _is_good(rows, bits)
+            n_good += int(np.count_nonzero(good))
+            n_negative += int(np.count_nonzero(good & (rows < 0)))
         if bits is not None:
-            n_saturated += int(np.count_nonzero(bits & np.uint8(MaskBit.SATURATED)))
+            saturated = bits.ravel()[flagged] & np.uint8(MaskBit.SATURATED)
+            n_saturated += int(np.count_nonzero(saturated))
     return n_good, n_negative, n_saturated
 
 

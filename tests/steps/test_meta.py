@@ -9,7 +9,7 @@ from astropy.stats import mad_std, sigma_clipped_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bmp_astro.fits import with_flags
+from bmp_astro.fits import MaskBit, with_flags
 from bmp_astro.steps import header_to_meta, image_statistics
 from bmp_astro.steps.statistics import clipped_background
 
@@ -20,6 +20,32 @@ def meta_of(header, keys):
     assert header_to_meta(ccd, bmp_meta=meta, header_keys=keys) is ccd
     assert meta.pop("kept") == 1
     return meta
+
+
+@given(
+    seed=st.integers(0, 99),
+    kind=st.sampled_from(["positive", "signed", "not finite", "integers"]),
+    with_bits=st.booleans(),
+    turned=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_fractions_are_exact(seed, kind, with_bits, turned):
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(100 if kind == "positive" else 0, 5, (90, 40)).astype(np.float32)
+    if kind == "not finite":
+        pixels[rng.random(pixels.shape) < 0.01] = rng.choice([np.nan, np.inf, -np.inf])
+    if kind == "integers":
+        pixels = pixels.astype(np.int16)
+    bits = (rng.random(pixels.shape) < 0.1) * rng.integers(0, 256, pixels.shape)
+    bits = bits.astype(np.uint8) * with_bits
+    pixels, bits = (pixels.T, bits.T) if turned else (pixels, bits)
+    ccd = CCDData(pixels, unit="adu")
+    meta = {}
+    image_statistics(with_flags(ccd, bits if with_bits else None), bmp_meta=meta)
+    good = np.isfinite(pixels) & (bits == 0)
+    assert meta["negative_fraction"] == (pixels < 0)[good].sum() / good.sum()
+    assert meta["masked_fraction"] == (~good).sum() / good.size
+    assert meta["saturated_fraction"] == (bits & MaskBit.SATURATED != 0).sum() / bits.size
 
 
 def test_cards_as_they_are_and_with_units():
