@@ -48,17 +48,17 @@ def find_plateau(maxima: np.ndarray, highest: float) -> Estimate | None:
     >>> find_plateau(pixels, 65535)
     Estimate(value=55405.0, uncertainty=35.0, count=4)
     """
-    of_rows = maxima.max(axis=1, initial=0)
-    top = float(of_rows.max(initial=0))
+    top = float(maxima.max(initial=0))
+    if top >= highest:
+        return None
     below = _BELOW * top
     # a whole number is compared with integers, which is much faster
     limit = int(below) if maxima.dtype.kind in "iu" else below
-    bands = [slice(start, start + _BAND) for start in range(0, max(len(maxima), 1), _BAND)]
-    rows = [maxima[band][of_rows[band] > limit] for band in bands]
-    bright = np.concatenate([some[some > limit] for some in rows])
+    bands = (maxima[start : start + _BAND] for start in range(0, max(len(maxima), 1), _BAND))
+    bright = np.concatenate([band[band > limit] for band in bands])
     plateau = bright[bright >= _TOP * top]
     expected = (bright.size - plateau.size) * (1 - _TOP) / (_TOP - _BELOW)
-    if top >= highest or plateau.size < max(_PLATEAU_PIXELS, _PLATEAU_CONTRAST * expected):
+    if plateau.size < max(_PLATEAU_PIXELS, _PLATEAU_CONTRAST * expected):
         return None
     if plateau.size > maxima.size / 2:  # the level of a flat, or of nothing at all
         return None
