@@ -20,21 +20,20 @@ from .defects import mark_defects
 from .expected import (
     NO_READ_NOISE,
     ReadNoise,
-    add_common_variance,
     expected_noise,
     expected_noises,
     find_read_noise,
 )
+from .finish import finish
 from .inputs import Input, check_inputs, open_inputs, usable
 from .looks import check_looks
 from .noise import scatter_between
 from .planes import plane_source, plane_view, planes_of, put_together
 from .previous import previous_alarm
 from .quality import Limits
-from .raw import Calibration, RawFrame
+from .raw import Calibration
 from .recipe import Recipe, factors_of
 from .report import MasterReport, level_trend
-from .source import Band, good_values, median_of
 from .stack import combine_sources
 from .stars import without_stars
 
@@ -208,7 +207,7 @@ overscan_iterations, overscan_skip
             found = mark_defects(kind, of_plane, len(used), recipe, limits, num_threads)
             report.add_bad_pixels(found)
         report.alarms += _defects_alarm(report, combined.data.size, limits)
-    norms = _finish(kind, combined, [one.raw for one in used])
+    norms = finish(kind, combined, [one.raw for one in used], num_threads)
     if previous_masters is not None:
         found = header, used[0].raw.camera, previous_masters, limits
         report.alarms += previous_alarm(kind, combined, *found)
@@ -268,32 +267,6 @@ def _combine(
         [source.checksum() for source in sources],
     )
     return combined, header
-
-
-def _finish(kind: str, combined: Combined, raws: Sequence[RawFrame]) -> dict[str, float]:
-    """Add what the subtracted masters contribute, and normalize a flat; return its divisors."""
-    variance, flags = combined.variance, combined.flags
-    if variance is not None:
-        add_common_variance(kind, raws, variance)
-    for master in (raws[0].bias, raws[0].dark):
-        if master is not None and master.flags is not None and master.flags.any():
-            flags |= master.flags
-    if kind != "flat":
-        return {}
-    planes = planes_of(kind, raws[0])
-    return {color: _normalize(plane_view(combined, plane)) for color, plane in planes.items()}
-
-
-def _normalize(flat: Combined) -> float:
-    """Divide a flat, or one color of it, by its median; return that."""
-    good = good_values(Band(flat.data, None, flat.flags))
-    norm = float(median_of(good)) if good.size else 0.0
-    if not norm > 0:
-        raise ValueError(f"the master flat has a level of {norm:g}: it cannot be normalized")
-    np.divide(flat.data, norm, out=flat.data)
-    if flat.variance is not None:
-        np.divide(flat.variance, norm**2, out=flat.variance)
-    return norm
 
 
 def _report(

@@ -15,7 +15,6 @@ from .raw import RawFrame
 from .source import sample_of
 
 _PAIR_PIXELS = 2**18
-_ROWS = 64  # a band of them stays in the processor's cache
 
 
 class ReadNoise(NamedTuple):
@@ -144,8 +143,8 @@ def expected_noises(
     return found
 
 
-def add_common_variance(kind: str, raws: Sequence[RawFrame], variance: np.ndarray) -> None:
-    """Add the variance that all frames share, which no number of frames makes smaller.
+def common_variance(kind: str, raws: Sequence[RawFrame], rows: slice) -> np.ndarray | None:
+    """Return the variance in some rows that all frames share, which no number makes smaller.
 
     It is that of the bias and the dark that were subtracted from each, in the frames' unit squared.
     """
@@ -153,17 +152,15 @@ def add_common_variance(kind: str, raws: Sequence[RawFrame], variance: np.ndarra
     gains = first.gains
     bias = first.bias.variance if first.bias is not None else None
     dark = first.dark.variance if first.dark is not None else None
+    if bias is None and dark is None:
+        return None
     scale = float(np.mean([raw.dark_scale for raw in raws]))
     shared = first.shares_bias and dark is not None
-    if bias is None and dark is None:
-        return
-    for start in range(0, len(variance), _ROWS):
-        rows = slice(start, start + _ROWS)
-        total: np.ndarray | float = 0.0
-        if bias is not None:
-            total = bias[rows] * (1 - 2 * scale if shared else 1.0)
-        if dark is not None:
-            total = total + scale**2 * dark[rows]
-        if kind == "flat" and gains is not None:
-            total = total * (gains[rows] if isinstance(gains, np.ndarray) else gains) ** 2
-        variance[rows] += np.maximum(total, 0.0)
+    total: np.ndarray | float = 0.0
+    if bias is not None:
+        total = bias[rows] * (1 - 2 * scale if shared else 1.0)
+    if dark is not None:
+        total = total + scale**2 * dark[rows]
+    if kind == "flat" and gains is not None:
+        total = total * (gains[rows] if isinstance(gains, np.ndarray) else gains) ** 2
+    return np.maximum(total, 0.0)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..fits import MaskBit
 from ..steps.stars import count_stars, some_rows
-from .source import Source, good_values, pixel_noise, sample_of
+from .source import Source, good_values, middle_of, pixel_noise, sample_of
 from .stack import LEVEL_PIXELS
 
 _PATCHES = 4
@@ -160,7 +160,7 @@ def frame_stats(source: Source, *, look: bool = True) -> FrameStats:
         values = band.data[np.isfinite(band.data)]
     if not values.size:
         raise ValueError("it has no pixel with a value")
-    ordered = np.sort(values)  # which finds quartiles and median faster than a partition does
+    ordered = np.sort(values)
     rows = band.data[:: max(1, band.data.size // _PATCH_PIXELS)]
     patches = [
         [np.median(part) for part in np.array_split(strip, _PATCHES, axis=1) if part.size]
@@ -169,7 +169,7 @@ def frame_stats(source: Source, *, look: bool = True) -> FrameStats:
     ]
     return FrameStats(
         float(_middle_half(ordered).mean(dtype=float)),
-        float(np.mean(ordered[[(ordered.size - 1) // 2, ordered.size // 2]])),
+        middle_of(ordered),
         float(ordered.mean(dtype=float)),
         np.array(patches, dtype=float),
         saturated,

@@ -4,12 +4,14 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.nddata import CCDData
 from astropy.units import UnitBase
 
+from ..core.threads import in_threads
 from ..fits import OpenFrame, flags_of
 from ..fits.section import Section, section_shape
 from ..steps.image import variance_of
@@ -17,7 +19,7 @@ from ..steps.quantum import quantum_of
 
 _BLOCKS = 8
 _BAND_ROWS = 64  # a band of them stays in the processor's cache
-_MEDIAN_SAMPLE = 2**14
+_MEDIAN_SAMPLE = 2**17
 _NOISE_PIXELS = 2**15
 
 
@@ -181,24 +183,39 @@ def good_values(band: Band) -> np.ndarray:
     return band.data.ravel() if good is None or good.all() else band.data[good]
 
 
-def median_of(values: np.ndarray) -> np.floating:
-    """Return the median, as `numpy.median` does, of very many values in a fraction of the time.
+def middle_of(ordered: np.ndarray) -> float:
+    """Return the median of ordered values; to order them is faster than `numpy.median`."""
+    return float(np.mean(ordered[[(ordered.size - 1) // 2, ordered.size // 2]]))
+
+
+def median_of(plane: np.ndarray, flags: np.ndarray, num_threads: int | None) -> float | None:
+    """Return the median of all good pixels of a frame, None where there are none.
 
     Only the values between two of a sample, which have the median between them, are ordered.
     """
-    n = values.size
-    if n < 8 * _MEDIAN_SAMPLE:
-        return np.median(values)
-    few = np.sort(values[:: n // _MEDIAN_SAMPLE])
-    middle, width = len(few) // 2, max(1, len(few) // 50)
-    low, high = few[middle - width], few[middle + width]
-    below = np.count_nonzero(values < low)
-    near = values[(values >= low) & (values <= high)]
-    first, last = (n - 1) // 2 - below, n // 2 - below
-    if not 0 <= first <= last < near.size:
-        return np.median(values)
-    near.partition((first, last))
-    return np.mean(near[[first, last]])
+    every = max(1, plane.size // _MEDIAN_SAMPLE)
+    few = np.sort(good_values(Band(plane[::every], None, flags[::every])))
+    middle, width = few.size // 2, few.size // 50
+    limits = [(few[middle - width], few[middle + width])] if few.size else []
+    for low, high in [*limits, (-np.inf, np.inf)]:
+        look = partial(_good_between, plane, flags, low, high)
+        parts = in_threads(look, row_bands(len(plane)), num_threads)
+        number, below = (sum(part[which] for part in parts) for which in (0, 1))
+        near = np.sort(np.concatenate([part[2] for part in parts]))
+        first, last = (number - 1) // 2 - below, number // 2 - below
+        if 0 <= first <= last < near.size:
+            return float(np.mean(near[[first, last]]))
+    return None
+
+
+def _good_between(
+    plane: np.ndarray, flags: np.ndarray, low: float, high: float, rows: slice
+) -> tuple[int, int, np.ndarray]:
+    """Return how many pixels of some rows are good and how many are low; those between."""
+    values = plane[rows]
+    good = np.isfinite(values) & (flags[rows] == 0)
+    below = np.count_nonzero(good & (values < low))
+    return np.count_nonzero(good), below, values[good & (values >= low) & (values <= high)]
 
 
 def pixel_noise(pixels: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from ..kernels import Combined, Noise
 from ..kernels import combine as combine_stack
 from .noise import standard_error_factor
 from .recipe import Factors, Levels, Recipe
-from .source import Room, Source, good_values, median_of, sample_of
+from .source import Room, Source, good_values, middle_of, sample_of
 
 LEVEL_PIXELS = 2**19  # their median is known to a thousandth of the noise of a pixel or two
 _MEMORY_SHARE = 0.25
@@ -40,7 +40,9 @@ def levels_of(sources: Sequence[Source], num_threads: int | None = None) -> Leve
             values = good_values(sample_of(source, LEVEL_PIXELS))
             if not values.size:
                 raise ValueError(f"{source.name} has no good pixel to find its level from")
-            return float(median_of(values) if statistic == "median" else values.mean(dtype=float))
+            if statistic == "mean":
+                return float(values.mean(dtype=float))
+            return middle_of(np.sort(values))
 
         return np.array(in_threads(level, sources, num_threads))
 
