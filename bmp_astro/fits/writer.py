@@ -57,8 +57,8 @@ def write_frame(
     ccd : `~astropy.nddata.CCDData`, shape (ny, nx)
         The image; not changed.
     path : path-like
-        The file: gzipped if the name ends in ``.gz``, tile-compressed without loss if in
-        ``.fz``.
+        The file: gzipped if the name ends in ``.gz`` (from a temporary file beside it, which
+        has no name), tile-compressed without loss if in ``.fz``.
     overwrite : bool, optional
         Whether a file of that name may be replaced.
     dtype : str, optional

@@ -142,7 +142,8 @@ def _inside(slices: Section, shape: tuple[int, int], fact: str, section: Any) ->
         if len(found) == 0 or abs(found.step) != 1 or max(ends, default=0) > size:
             said = section if isinstance(section, str) else _in_words(slices, shape)
             raise ValueError(f"{fact} {said} does not fit a frame of {shape} (ny, nx)")
-    return tuple(slice(min(found), max(found) + 1) for found in ranges)
+    ends = [sorted((found[0], found[-1])) for found in ranges]
+    return tuple(slice(first, last + 1) for first, last in ends)
 
 
 def _in_words(slices: Section, shape: tuple[int, int]) -> str:
