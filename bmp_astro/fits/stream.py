@@ -8,8 +8,9 @@ from astropy.io import fits
 from astropy.io.fits.hdu.compressed import DITHER_SEED_CHECKSUM, SUBTRACTIVE_DITHER_2
 
 from .cards import CARD_LENGTH
-from .checksum import ones_complement_sum, sum_cards, with_checksum
+from .checksum import sum_cards, with_checksum
 from .encode import Stored
+from .rowsums import RowSums
 from .source import BLOCK
 
 _TILE_ROWS = 16
@@ -54,12 +55,13 @@ class PlainFile:
             Where pixels were not finite; None if all are.
         """
         text = _structure(name, stored, extend) + header.tostring(endcard=False, padding=False)
-        start, lacking, total = self._stream.tell(), None, 0
-        self._stream.write(self._header(text, total))
+        start, lacking = self._stream.tell(), None
+        sums = RowSums(stored.shape[0], stored.shape[1] * stored.dtype.itemsize)
+        self._stream.write(self._header(text, 0))
         for band, numbers, missing in stored.bands():
             self._stream.write(memoryview(numbers.reshape(-1)).cast("B"))
             if self._checksum:
-                total = ones_complement_sum([numbers], total)
+                sums.add(band.start, numbers)
             if missing is not None:
                 lacking = np.zeros(stored.shape, bool) if lacking is None else lacking
                 lacking[band] = missing
@@ -67,7 +69,7 @@ class PlainFile:
         if self._checksum:
             end = self._stream.tell()
             self._stream.seek(start)
-            self._stream.write(self._header(text, total))
+            self._stream.write(self._header(text, sums.total))
             self._stream.seek(end)
         return lacking
 

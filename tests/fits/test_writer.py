@@ -88,6 +88,16 @@ def test_a_product_comes_back(tmp_path, ccd, verify, suffix, checksum):
     assert left_in(tmp_path) == [path.name]
 
 
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz"])
+def test_checksums_where_bands_of_rows_are_no_whole_words(tmp_path, suffix):
+    pixels = np.random.default_rng(1).normal(size=(523, 2051)).astype(np.float32)
+    ccd = with_flags(CCDData(pixels, unit="adu"), (pixels * 50).astype(np.uint8))
+    kind = {"dtype": "int16", "limits": (-10, 10)}
+    path = write_frame(ccd, tmp_path / f"a{suffix}", checksum=True, **kind)
+    with fits.open(path, checksum=True) as hdus:  # its warnings are errors here
+        assert [hdu.data.shape for hdu in hdus] == [pixels.shape] * 2
+
+
 def test_a_product_of_a_product_is_the_same(tmp_path, ccd):
     one = read_frame(write_frame(ccd, tmp_path / "one.fits"))
     two = read_frame(write_frame(one, tmp_path / "two.fits"))
