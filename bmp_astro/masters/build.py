@@ -229,7 +229,7 @@ def _combine(
     raws = [one.raw for one in used]
     sources = [raw.source for raw in raws]
     if kind == "flat":
-        sources = without_stars(used, limits)
+        sources = without_stars(used, limits, num_threads)
     expected = expected_noise(kind, raws, read_noise, recipe.fractional_noise)
     noises = expected_noises(kind, raws, read_noise, recipe.fractional_noise)
     origin = "scatter" if expected is None else "noise"

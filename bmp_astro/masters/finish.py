@@ -9,7 +9,7 @@ from ..kernels import Combined
 from .expected import common_variance
 from .planes import plane_view, planes_of
 from .raw import RawFrame
-from .source import median_of, row_bands
+from .source import median_of_good, row_bands
 
 
 def finish(
@@ -57,7 +57,7 @@ def finish(
 
 def _normalize(flat: Combined, num_threads: int | None) -> float:
     """Divide a flat, or one color of it, by its median; return that."""
-    norm = median_of(flat.data, flat.flags, num_threads)
+    norm = median_of_good(flat.data, flat.flags, num_threads)
     if norm is None or not norm > 0:
         raise ValueError(f"the master flat has a level of {norm or 0:g}: it cannot be normalized")
 

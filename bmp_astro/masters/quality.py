@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..fits import MaskBit
+from ..kernels.median import median, middle_of
 from ..steps.stars import count_stars, some_rows
-from .source import Source, good_values, middle_of, pixel_noise, sample_of
+from .source import Source, good_values, pixel_noise, sample_of
 from .stack import LEVEL_PIXELS
 
 _PATCHES = 4
@@ -163,13 +164,13 @@ def frame_stats(source: Source, *, look: bool = True) -> FrameStats:
     ordered = np.sort(values)
     rows = band.data[:: max(1, band.data.size // _PATCH_PIXELS)]
     patches = [
-        [np.median(part) for part in np.array_split(strip, _PATCHES, axis=1) if part.size]
+        [median(part) for part in np.array_split(strip, _PATCHES, axis=1) if part.size]
         for strip in np.array_split(rows, _PATCHES)
         if strip.size
     ]
     return FrameStats(
         float(_middle_half(ordered).mean(dtype=float)),
-        middle_of(ordered),
+        float(middle_of(ordered)),
         float(ordered.mean(dtype=float)),
         np.array(patches, dtype=float),
         saturated,

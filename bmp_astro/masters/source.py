@@ -183,12 +183,7 @@ def good_values(band: Band) -> np.ndarray:
     return band.data.ravel() if good is None or good.all() else band.data[good]
 
 
-def middle_of(ordered: np.ndarray) -> float:
-    """Return the median of ordered values; to order them is faster than `numpy.median`."""
-    return float(np.mean(ordered[[(ordered.size - 1) // 2, ordered.size // 2]]))
-
-
-def median_of(plane: np.ndarray, flags: np.ndarray, num_threads: int | None) -> float | None:
+def median_of_good(plane: np.ndarray, flags: np.ndarray, num_threads: int | None) -> float | None:
     """Return the median of all good pixels of a frame, None where there are none.
 
     Only the values between two of a sample, which have the median between them, are ordered.

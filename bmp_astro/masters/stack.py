@@ -12,9 +12,10 @@ from ..fits import MaskBit
 from ..fits.section import Section
 from ..kernels import Combined, Noise
 from ..kernels import combine as combine_stack
+from ..kernels.median import median
 from .noise import standard_error_factor
 from .recipe import Factors, Levels, Recipe
-from .source import Room, Source, good_values, middle_of, sample_of
+from .source import Room, Source, good_values, sample_of
 
 LEVEL_PIXELS = 2**19  # their median is known to a thousandth of the noise of a pixel or two
 _MEMORY_SHARE = 0.25
@@ -42,7 +43,7 @@ def levels_of(sources: Sequence[Source], num_threads: int | None = None) -> Leve
                 raise ValueError(f"{source.name} has no good pixel to find its level from")
             if statistic == "mean":
                 return float(values.mean(dtype=float))
-            return middle_of(np.sort(values))
+            return float(median(values))
 
         return np.array(in_threads(level, sources, num_threads))
 

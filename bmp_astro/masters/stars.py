@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..core.threads import in_threads
 from ..fits import MaskBit
 from ..kernels import Noise, combine
+from ..kernels.median import median
 from .inputs import Input
 from .quality import Limits
 from .source import Band, Source
@@ -29,13 +31,16 @@ _BIT = np.uint8(MaskBit.NO_DATA)
 
 
 class _Look(NamedTuple):
-    """The flats that are compared: their rows, and the level of each."""
+    """The flats that are compared: their rows, and the level of each; how many at a time."""
 
     sources: Sequence[Source]
     levels: np.ndarray
+    num_threads: int | None
 
 
-def without_stars(used: Sequence[Input], limits: Limits) -> list[Source]:
+def without_stars(
+    used: Sequence[Input], limits: Limits, num_threads: int | None = None
+) -> list[Source]:
     """Return the rows of flats, in which stars are masked; where there are many its row tells.
 
     Flats are brought to one level, and compared with their median in boxes of 5 x 5 pixels, after
@@ -48,6 +53,8 @@ def without_stars(used: Sequence[Input], limits: Limits) -> list[Source]:
         Calibrated flats of one filter.
     limits : `Limits`
         ``star_sigma``: how bright a star is, None to look for none.
+    num_threads : int or None
+        Flats to look at at a time.
 
     Returns
     -------
@@ -57,7 +64,7 @@ def without_stars(used: Sequence[Input], limits: Limits) -> list[Source]:
     sources = [one.raw.source for one in used]
     if limits.star_sigma is None or len(used) < _FEWEST_FRAMES or len(used[0].planes) > 1:
         return sources
-    look = _Look(sources, np.array([one.stats.level for one in used]))
+    look = _Look(sources, np.array([one.stats.level for one in used]), num_threads)
     if not (look.levels > 0).all():
         return sources
     if not _any_stars(look, limits.star_sigma):
@@ -98,22 +105,26 @@ def _any_stars(look: _Look, sigma: float) -> bool:
 def _stars_in(look: _Look, start: int, stop: int, sigma: float) -> list[np.ndarray]:
     """Return where stars are in some rows of each flat."""
     first, last = max(start - _HALO, 0), min(stop + _HALO, look.sources[0].shape[0])
-    rows = np.array([source.read(first, last).data for source in look.sources], np.float32)
+    read = in_threads(lambda one: one.read(first, last).data, look.sources, look.num_threads)
+    rows = np.array(read, np.float32)
     rows /= look.levels[:, None, None].astype(np.float32)
     rows -= combine(list(rows), method="median", noise=_ANY).data
-    found = []
-    for difference in rows:
-        difference[~np.isfinite(difference)] = 0
-        difference -= _smooth(difference)
-        box = _in_boxes(difference)
-        scatter = _MAD_TO_SIGMA * float(np.median(np.abs(box)))
-        stars = box > sigma * scatter if scatter > 0 else np.zeros(box.shape, bool)
-        if stars.any():
-            from scipy.ndimage import binary_dilation  # it takes long to import
+    own = slice(start - first, stop - first)
+    return in_threads(lambda one: _bright_in(one, sigma)[own], rows, look.num_threads)
 
-            stars = binary_dilation(stars, iterations=_GROW)
-        found.append(stars[start - first : stop - first])
-    return found
+
+def _bright_in(difference: np.ndarray, sigma: float) -> np.ndarray:
+    """Return where one flat is brighter than the others, and a little around; its rows change."""
+    difference[~np.isfinite(difference)] = 0
+    difference -= _smooth(difference)
+    box = _in_boxes(difference)
+    scatter = _MAD_TO_SIGMA * float(median(np.abs(box)))
+    stars = box > sigma * scatter if scatter > 0 else np.zeros(box.shape, bool)
+    if stars.any():
+        from scipy.ndimage import binary_dilation  # it takes long to import
+
+        stars = binary_dilation(stars, iterations=_GROW)
+    return stars
 
 
 def _in_boxes(difference: np.ndarray) -> np.ndarray:
@@ -132,7 +143,8 @@ def _smooth(difference: np.ndarray) -> np.ndarray:
     height, width = min(_BLOCK, ny), min(_BLOCK, nx)
     down, across = ny // height, nx // width
     blocks = difference[: down * height, : across * width].reshape(down, height, across, width)
-    medians = np.median(blocks[:, ::2, :, ::2], axis=(1, 3))
+    some = blocks[:, ::2, :, ::2].swapaxes(1, 2).reshape(down, across, -1)
+    medians = median(some, axis=2)
     rows = np.minimum(np.arange(ny) // height, down - 1)
     columns = np.minimum(np.arange(nx) // width, across - 1)
     return medians[rows[:, None], columns]

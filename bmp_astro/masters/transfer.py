@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..kernels.median import median
 from ..steps.plateau import Estimate
 from .noise import pair_variances, read_noise_from_pairs, tiles_of
 
@@ -83,10 +84,11 @@ def measure_gain(
     >>> round(measure_gain(flats, Estimate(0.0, 0.0, 1)).value, 1)
     2.0
     """
-    usable = [flat for flat in flats if np.isnan(flat).mean() <= 0.5]
+    known = [(flat, ~np.isnan(flat)) for flat in flats]
+    usable = [(flat, median(flat[good])) for flat, good in known if good.mean() >= 0.5]
     inverse, share = [], []
-    for one, other in pairwise(usable):
-        ratio = float(np.nanmedian(one) / np.nanmedian(other))
+    for (one, of_one), (other, of_other) in pairwise(usable):
+        ratio = float(of_one / of_other)
         scaled = (ratio * other).astype(np.float32)
         variance = pair_variances([one, scaled])[0]
         level = tiles_of(one + scaled).mean(axis=1, dtype=float) / 2 + dark

@@ -7,6 +7,8 @@ alone: a few pixels to its left and right it is below half its height, as dust i
 
 import numpy as np
 
+from ..kernels.median import median
+
 _CELL = 64  # pixels of a cell of the background
 _ROWS = 16  # rows that tell the level of a column
 _PEAK, _AROUND = 8.0, 3.0  # sigma above the background
@@ -45,7 +47,7 @@ def count_stars(pixels: np.ndarray) -> int:
         return 0
     flat = _without_structure(np.nan_to_num(pixels.astype(np.float32)))
     few = flat.ravel()[:: max(1, flat.size // 2**16)]
-    sigma = _MAD_TO_SIGMA * float(np.median(np.abs(few)))
+    sigma = _MAD_TO_SIGMA * float(median(np.abs(few)))
     sigma = max(sigma, 0.5 * _quantum(pixels), float(np.finfo(np.float32).tiny))
     y, x = np.nonzero(flat[1:-1, 1:-1] > _PEAK * sigma)
     y, x = y + 1, x + 1
@@ -75,12 +77,13 @@ def _without_structure(pixels: np.ndarray) -> np.ndarray:
 
     Less than a cell's width is lost at two edges.
     """
-    pixels = pixels - np.median(pixels[:: max(1, len(pixels) // _ROWS)], axis=0)
+    pixels = pixels - median(pixels[:: max(1, len(pixels) // _ROWS)], axis=0)
     height, width = (min(size, n) for size, n in zip((_ROWS, _CELL), pixels.shape, strict=True))
     down, across = len(pixels) // height, pixels.shape[1] // width
     pixels = pixels[: down * height, : across * width]
     cells = pixels.reshape(down, height, across, width)
-    cells -= np.median(cells[:, ::2, :, ::2], axis=(1, 3), keepdims=True)
+    some = cells[:, ::2, :, ::2].swapaxes(1, 2).reshape(down, across, -1)
+    cells -= median(some, axis=2)[:, None, :, None]
     return pixels
 
 
