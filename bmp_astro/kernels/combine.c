@@ -83,6 +83,24 @@ INLINE void ask_for(const plane *p, ptrdiff_t y, ptrdiff_t x, ptrdiff_t nx, size
 #endif
 }
 
+/* Whether columns, which ascend, are neighbors. */
+INLINE int is_run(const ptrdiff_t *column, size_t n)
+{
+    return n > 0 && column[n - 1] - column[0] == (ptrdiff_t)n - 1;
+}
+
+/* Put elements of some size into columns of a row. */
+INLINE void put(const target *to, ptrdiff_t y, const ptrdiff_t *column, size_t n,
+                const void *elements, size_t size)
+{
+    char *row = to->start + y * to->row_step;
+    if (is_run(column, n))
+        memcpy(row + (size_t)column[0] * size, elements, n * size);
+    else
+        for (size_t i = 0; i < n; i++)
+            memcpy(row + (size_t)column[i] * size, (const char *)elements + i * size, size);
+}
+
 INLINE int32_t least(const int32_t *numbers, size_t n)
 {
     int32_t smallest = INT32_MAX;

@@ -1,60 +1,5 @@
 /* Which of a tile's values are kept, in the precision REAL; part of combine_tile.h. */
 
-/* The variance that is expected of a frame's values at each level. */
-PART void OF(expect)(const combination *c, size_t f, double fraction, size_t lanes,
-                       const REAL *restrict level, REAL *restrict out)
-{
-    if (c->n_levels > 0) {
-        const REAL least = (REAL)c->levels[0], most = (REAL)c->levels[c->n_levels - 1];
-        REAL base[LANES], slope[LANES], lowest = most, highest = least;
-        for (size_t i = 0; i < lanes; i++) {
-            lowest = level[i] < lowest ? level[i] : lowest;
-            highest = level[i] > highest ? level[i] : highest;
-        }
-        ptrdiff_t start = 0;
-        while (start + 1 < c->n_levels && (REAL)c->levels[start + 1] <= lowest)
-            start++;
-        for (size_t i = 0; i < lanes; i++) {
-            base[i] = (REAL)c->levels[start];
-            out[i] = (REAL)c->level_variances[start];
-            slope[i] = (REAL)c->level_slopes[start];
-        }
-        for (ptrdiff_t k = start + 1; k < c->n_levels && (REAL)c->levels[k] <= highest; k++) {
-            const REAL edge = (REAL)c->levels[k], value = (REAL)c->level_variances[k],
-                       steep = (REAL)c->level_slopes[k];
-            for (size_t i = 0; i < lanes; i++) {
-                base[i] = level[i] >= edge ? edge : base[i];
-                out[i] = level[i] >= edge ? value : out[i];
-                slope[i] = level[i] >= edge ? steep : slope[i];
-            }
-        }
-        for (size_t i = 0; i < lanes; i++) {
-            REAL x = level[i] < least ? least : level[i];
-            x = x > most ? most : x;
-            out[i] = slope[i] * (x - base[i]) + out[i];
-        }
-        return;
-    }
-    const double squared = c->scale[f] * c->scale[f];
-    const REAL scale = (REAL)c->scale[f], offset = (REAL)c->offset[f];
-    const REAL floor = (REAL)c->floor[f], slope = (REAL)c->slope, share = (REAL)fraction;
-    const REAL factor = (REAL)squared;
-    if (c->slope == 0 && fraction == 0) {
-        for (size_t i = 0; i < lanes; i++)
-            out[i] = (REAL)(squared * c->floor[f]);
-        return;
-    }
-    for (size_t i = 0; i < lanes; i++) {
-        const REAL raw = (level[i] - offset) / scale;
-        REAL variance = raw <= 0 ? 0 : raw;
-        variance *= slope;
-        variance += floor;
-        if (fraction != 0)
-            variance += share * raw * (share * raw);
-        out[i] = variance * factor;
-    }
-}
-
 /* Drop the lowest and highest values, the first frames' first where values are equal. */
 PART void OF(drop_extremes)(const combination *c, OF(tile) *t)
 {
@@ -184,8 +129,9 @@ PART void OF(median_deviation)(OF(tile) *t, REAL *restrict out)
         out[i] = (REAL)1.4826 * out[i];
 }
 
-/* What the deviation is not less than: the scatter of each pixel's own values, rounding. */
-PART void OF(own_deviation)(const combination *c, OF(tile) *t)
+/* What the deviation is not less than: the scatter of each pixel's own values, rounding; or, since
+ * it takes long, what that scatter is not less than. */
+PART void OF(own_deviation)(const combination *c, OF(tile) *t, int least)
 {
     REAL *restrict own = t->own;
     const REAL quantum = (REAL)(0.5 * c->quantum);
@@ -193,7 +139,7 @@ PART void OF(own_deviation)(const combination *c, OF(tile) *t)
         own[i] = 4 * EPSILON * FABS(t->center[i]);
     if (c->clip == NOISE)
         return;
-    if (c->n >= c->fewest_for_mad) {
+    if (!least && c->n >= c->fewest_for_mad) {
         REAL sigma[LANES];
         if (c->deviation == MAD)
             OF(median_deviation)(t, sigma);
@@ -207,22 +153,11 @@ PART void OF(own_deviation)(const combination *c, OF(tile) *t)
         own[i] = MAXIMUM(own[i], quantum);
 }
 
-PART void OF(set_limits)(const combination *c, OF(tile) *t, const REAL *restrict deviation)
+/* Find the center, and what of the deviation is the same for all frames (or is not less than that);
+ * return whether that is all of it. */
+PART int OF(find_center)(const combination *c, OF(tile) *t, int least)
 {
-    const REAL below = (REAL)c->limit_low, above = (REAL)c->limit_high;
-    for (size_t i = 0; i < t->lanes; i++) {
-        const int enough = t->n_kept[i] >= c->fewest_for_clipping;
-        t->low[i] = enough ? t->center[i] - below * deviation[i] : -(REAL)INFINITY;
-        t->high[i] = enough ? t->center[i] + above * deviation[i] : (REAL)INFINITY;
-    }
-}
-
-/* Drop what is strictly beyond the limits about the center; return whether anything was. */
-PART int OF(clip_once)(const combination *c, OF(tile) *t)
-{
-    int32_t n_inside[LANES] = {0}, any = 0;
     const int by_std = c->clip == SIGMA && c->deviation == STD;
-    const int own_only = by_std || c->clip == PERCENTILE;
     if (c->center_is_mean || by_std)
         OF(mean)(t, t->sum);
     if (c->center_is_mean)
@@ -234,23 +169,45 @@ PART int OF(clip_once)(const combination *c, OF(tile) *t)
         OF(standard_deviation)(t, t->sum, t->wide);
         for (size_t i = 0; i < t->lanes; i++)
             t->own[i] = (REAL)t->wide[i];
-    } else if (own_only) {
+    } else if (c->clip == PERCENTILE) {
         for (size_t i = 0; i < t->lanes; i++)
             t->own[i] = t->center[i] > 0 ? t->center[i] : (REAL)INFINITY;
     } else {
-        OF(own_deviation)(c, t);
+        OF(own_deviation)(c, t, least);
     }
-    if (own_only)
-        OF(set_limits)(c, t, t->own);
+    return by_std || c->clip == PERCENTILE;
+}
+
+/* Set the limits about the center, of values of which this noise is expected. */
+PART void OF(set_limits)(const combination *c, OF(tile) *t, const OF(law) *noise)
+{
+    const REAL below = (REAL)c->limit_low, above = (REAL)c->limit_high;
+    REAL *restrict deviation = t->noise;
+    if (noise == NULL) {
+        memcpy(deviation, t->own, t->lanes * sizeof *deviation);
+    } else {
+        OF(expect)(c, noise, t->lanes, t->center, deviation);
+        for (size_t i = 0; i < t->lanes; i++) {
+            const REAL sigma = SQRT(deviation[i]);
+            deviation[i] = MAXIMUM(sigma, t->own[i]);
+        }
+    }
+    for (size_t i = 0; i < t->lanes; i++) {
+        const int enough = t->n_kept[i] >= c->fewest_for_clipping;
+        t->low[i] = enough ? t->center[i] - below * deviation[i] : -(REAL)INFINITY;
+        t->high[i] = enough ? t->center[i] + above * deviation[i] : (REAL)INFINITY;
+    }
+}
+
+/* Drop what is strictly beyond the limits about the center; return whether anything was. */
+PART int OF(clip_once)(const combination *c, OF(tile) *t)
+{
+    int32_t n_inside[LANES] = {0}, any = 0;
+    const int own_only = OF(find_center)(c, t, 0);
     for (size_t f = 0; f < t->n; f++) {
-        if (!own_only && (f == 0 || !c->alike)) {
-            REAL *restrict noise = t->noise;
-            OF(expect)(c, f, c->fraction, t->lanes, t->center, noise);
-            for (size_t i = 0; i < t->lanes; i++) {
-                const REAL sigma = SQRT(noise[i]);
-                noise[i] = MAXIMUM(sigma, t->own[i]);
-            }
-            OF(set_limits)(c, t, noise);
+        if (f == 0 || !(own_only || c->alike)) {
+            const OF(law) noise = OF(law_of)(c, f, c->fraction);
+            OF(set_limits)(c, t, own_only ? NULL : &noise);
         }
         const REAL *v = t->left + f * t->room;
         REAL *kept = t->kept + f * t->room;
