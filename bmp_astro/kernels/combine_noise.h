@@ -7,9 +7,9 @@ typedef struct {
     REAL scale, offset, floor, slope, share, factor;
 } OF(law);
 
-static OF(law) OF(law_of)(const combination *c, size_t f, double fraction)
+INLINE OF(law) OF(law_of)(const combination *c, size_t f, double fraction)
 {
-    OF(law) law = {0};
+    OF(law) law = {.share = (REAL)fraction};
     if (c->floor == NULL)
         return law; /* there is a table, or nothing is known */
     const double squared = c->scale[f] * c->scale[f];
@@ -19,7 +19,6 @@ static OF(law) OF(law_of)(const combination *c, size_t f, double fraction)
     law.offset = (REAL)c->offset[f];
     law.floor = (REAL)c->floor[f];
     law.slope = (REAL)c->slope;
-    law.share = (REAL)fraction;
     law.factor = (REAL)squared;
     return law;
 }

@@ -100,31 +100,43 @@ PART void OF(average_lost)(const combination *c, OF(tile) *t, const int32_t *los
     }
 }
 
-/* Add to each lane what is expected of a used value of frame f, or is known of it, as variance. */
+/* Load the variances that are known of the values of frame f, scaled as they are. */
+PART void OF(load_variances)(const combination *c, const OF(tile) *t, size_t f,
+                             double *restrict to)
+{
+    const double scale = c->scale[f];
+    if (is_run(t->column, t->lanes))
+        load_doubles(&c->variances[f], t->y, t->column[0], t->lanes, to);
+    else
+        for (size_t i = 0; i < t->lanes; i++)
+            load_doubles(&c->variances[f], t->y, t->column[i], 1, to + i);
+    for (size_t i = 0; i < t->lanes; i++)
+        to[i] = to[i] * scale * scale;
+}
+
+/* Add the variance of what is used of frame f, known or expected. */
 PART void OF(add_variance)(const combination *c, OF(tile) *t, size_t f, double *restrict spread)
 {
     const REAL *restrict v = t->kept + f * t->room;
     const double weight = c->weights == NULL ? 1 : c->weights[f] * c->weights[f];
-    const double scale = c->scale[f];
-    double *restrict part = t->wide;
+    const law_float law = law_of_float(c, f, 0);
     if (c->variances != NULL) {
-        if (is_run(t->column, t->lanes))
-            load_doubles(&c->variances[f], t->y, t->column[0], t->lanes, part);
-        else
-            for (size_t i = 0; i < t->lanes; i++)
-                load_doubles(&c->variances[f], t->y, t->column[i], 1, part + i);
+        OF(load_variances)(c, t, f, t->wide);
         for (size_t i = 0; i < t->lanes; i++)
-            part[i] = part[i] * scale * scale;
+            spread[i] += v[i] == v[i] ? t->wide[i] * weight : 0;
     } else if (c->spread_alike) {
         for (size_t i = 0; i < t->lanes; i++)
-            part[i] = t->expected[i];
-    } else {
-        const law_float law = law_of_float(c, f, 0);
+            spread[i] += v[i] == v[i] ? t->expected[i] * weight : 0;
+    } else if (law.constant) {
+        const double part = law.variance * weight;
         for (size_t i = 0; i < t->lanes; i++)
-            part[i] = expected_at_float(law, t->level[i]);
+            spread[i] += v[i] == v[i] ? part : 0;
+    } else {
+        for (size_t i = 0; i < t->lanes; i++) {
+            const double part = expected_at_float(law, t->level[i]);
+            spread[i] += v[i] == v[i] ? part * weight : 0;
+        }
     }
-    for (size_t i = 0; i < t->lanes; i++)
-        spread[i] += v[i] == v[i] ? part[i] * weight : 0;
 }
 
 /* The square of the standard error. */

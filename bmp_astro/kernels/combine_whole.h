@@ -34,6 +34,8 @@ PART size_t OF(list_others)(const combination *c, OF(tile) *t, int bad, int32_t 
 {
     int32_t whole[LANES];
     size_t n_others = 0;
+    if (c->clip == NO_CLIP && !bad)
+        return 0;
     for (size_t i = 0; i < t->lanes; i++)
         whole[i] = 1;
     if (bad)
