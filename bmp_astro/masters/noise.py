@@ -17,6 +17,7 @@ _TILE = (8, 64)
 _NUMBERS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30, 50, 100, 200, 500, 1000)
 _DEVIATES = 2**19
 _MOST_DEVIATES = 2**16
+_FOR_FEWER = 2**14  # k to 0.3 %, for the few pixels that lack a value
 _SEED = 522
 
 
@@ -135,7 +136,7 @@ def standard_error_factor(
         rule["method"] = "mean"
     numbers = [m for m in _NUMBERS if m < n] + [n]
     whole = _factor((1.0,) * n, **rule)  # first, so that a wrong rule is told of all frames
-    fewer = [_factor((1.0,) * m, **_for_fewer(rule, m, n)) for m in numbers[:-1]]
+    fewer = [_factor((1.0,) * m, _FOR_FEWER, **_for_fewer(rule, m, n)) for m in numbers[:-1]]
     factors = [*fewer, whole]
     k = np.interp(np.arange(n + 1), numbers, factors)
     if weights is not None and np.ptp(weights) > 0:
@@ -150,11 +151,11 @@ def _for_fewer(rule: dict, m: int, n: int) -> dict:
 
 
 @lru_cache(maxsize=512)
-def _factor(weights: tuple[float, ...], **rule: Any) -> float:
-    """Return k for values of these weights."""
+def _factor(weights: tuple[float, ...], most: int = _MOST_DEVIATES, **rule: Any) -> float:
+    """Return k for values of these weights, from at most so many pixels."""
     weight = np.array(weights)
     m = len(weights)
-    pixels = max(min(_MOST_DEVIATES, _DEVIATES // m), 1000)
+    pixels = max(min(most, _DEVIATES // m), 1000)
     deviates = np.random.default_rng(_SEED).standard_normal((m, 1, pixels), dtype=np.float32)
     deviates /= np.sqrt(weight, dtype=np.float32)[:, None, None]
     combined = combine(
