@@ -11,6 +11,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import CCDData
 
+from ..core.threads import in_threads
 from ..fits import checked_classification
 from ..kernels import Combined
 from .cards import record_combination, record_master, record_unused
@@ -34,6 +35,7 @@ from .quality import Limits
 from .raw import Calibration
 from .recipe import Recipe, factors_of
 from .report import MasterReport, level_trend
+from .source import row_bands
 from .stack import combine_sources
 from .stars import without_stars
 
@@ -199,12 +201,19 @@ overscan_iterations, overscan_skip
         used = check_inputs(kind, inputs, limits, noise.adu)
         combined, header = _combine(kind, used, recipe, noise, limits, mem_limit, num_threads)
         record_unused(header, inputs)
-        report = _report(kind, inputs, noise, combined, limits)
+        report = _report(kind, inputs, noise, combined, limits, num_threads)
         check_camera(report, used, noise, limits)
     if find_defects:
         for plane in planes_of(kind, used[0].raw).values():
-            of_plane = plane_view(combined, plane)
-            found = mark_defects(kind, of_plane, len(used), recipe, limits, num_threads)
+            found = mark_defects(
+                kind,
+                plane_view(combined, plane),
+                len(used),
+                report.rejected,
+                recipe,
+                limits,
+                num_threads,
+            )
             report.add_bad_pixels(found)
         report.alarms += _defects_alarm(report, combined.data.size, limits)
     norms = finish(kind, combined, [one.raw for one in used], num_threads)
@@ -275,9 +284,11 @@ def _report(
     read_noise: ReadNoise,
     combined: Combined,
     limits: Limits,
+    num_threads: int | None,
 ) -> MasterReport:
     """Return what became of the inputs, and the alarms."""
-    used = usable(inputs)
+    used, count = usable(inputs), combined.count
+    kept = sum(in_threads(lambda rows: int(count[rows].sum()), row_bands(len(count)), num_threads))
     levels = [one.stats.level for one in used]
     scatter, drift = level_trend(levels, [one.raw.fact("date_obs") for one in used])
     report = MasterReport(
@@ -289,7 +300,7 @@ def _report(
         level_drift=drift,
         read_noise=read_noise.adu if read_noise.electron is None else read_noise.electron,
         read_noise_source=read_noise.origin,
-        rejected=float(1 - combined.count.mean(dtype=float) / len(used)),
+        rejected=1 - kept / count.size / len(used),
     )
     report.alarms = _alarms(report, used, read_noise, limits)
     return report

@@ -92,6 +92,7 @@ def mark_defects(
     kind: str,
     combined: Combined,
     n: int,
+    rejected: float,
     recipe: Recipe,
     limits: Limits,
     num_threads: int | None = None,
@@ -107,6 +108,8 @@ def mark_defects(
         The master; its flags are changed.
     n : int
         The number of frames.
+    rejected : float
+        The fraction of their values that was rejected.
     recipe : `Recipe`
         How they were combined: where values are rejected for their deviation, a pixel is unstable
         that lost many of them.
@@ -125,11 +128,15 @@ def mark_defects(
         found["hot"] = hot_pixels(combined.data, limits.hot_sigma, num_threads)
     if kind == "flat":
         found["dead"] = dead_pixels(combined.data, limits.dead_fraction, num_threads)
-    elif recipe.clip in ("sigma", "noise") and n >= 2 * _FEWEST_REJECTED:
-        rejected = n - combined.count.mean(dtype=float)
-        if rejected <= limits.max_rejected * n:  # else frames differ, not pixels
-            least = max(_FEWEST_REJECTED, math.ceil(limits.max_unstable * n))
-            found["unstable"] = np.flatnonzero(combined.count <= n - least)
+    elif (
+        recipe.clip in ("sigma", "noise")
+        and n >= 2 * _FEWEST_REJECTED
+        and rejected <= limits.max_rejected  # else frames differ, not pixels
+    ):
+        count, most = combined.count, n - max(_FEWEST_REJECTED, math.ceil(limits.max_unstable * n))
+        found["unstable"] = _pixels_where(
+            lambda rows: count[rows] <= most, count.shape, num_threads
+        )
     for name, pixels in found.items():
         bit = MaskBit.UNSTABLE if name == "unstable" else MaskBit.BAD_PIXEL
         combined.flags[np.unravel_index(pixels, combined.flags.shape)] |= np.uint8(bit)
@@ -164,20 +171,30 @@ def _outliers(
     No median is below the least (above the largest) value around, which takes a fraction of the
     time: only pixels that are bad beside that are looked at more closely.
     """
-    ny, nx = pixels.shape
 
-    def candidates(rows: slice) -> np.ndarray:
+    def may_be_bad(rows: slice) -> np.ndarray:
         around = pixels[max(rows.start - _GROUP, 0) : rows.stop + _GROUP]
         if len(around) % _GROUP:
             around = np.pad(around, ((0, -len(around) % _GROUP), (0, 0)), mode="edge")
-        groups = around.reshape(-1, _GROUP, nx)
+        groups = around.reshape(-1, _GROUP, pixels.shape[1])
         own = slice(int(rows.start > 0), int(rows.start > 0) - (rows.start - rows.stop) // _GROUP)
         bad = is_bad(groups[own], _extremes(groups, extreme)[own, None])
-        within = bad.reshape(-1, nx)[: rows.stop - rows.start]
-        return np.flatnonzero(within) + rows.start * nx
+        return bad.reshape(-1, pixels.shape[1])[: rows.stop - rows.start]
 
-    found = np.concatenate(in_threads(candidates, row_bands(ny), num_threads))
+    found = _pixels_where(may_be_bad, pixels.shape, num_threads)
     return found[is_bad(_at(pixels, found), _medians(pixels, found, num_threads))]
+
+
+def _pixels_where(
+    is_so: Callable[[slice], np.ndarray], shape: tuple[int, int], num_threads: int | None
+) -> np.ndarray:
+    """Return the pixels of which a function of the rows says that it is so."""
+    ny, nx = shape
+
+    def of_band(rows: slice) -> np.ndarray:
+        return np.flatnonzero(is_so(rows)) + rows.start * nx
+
+    return np.concatenate(in_threads(of_band, row_bands(ny), num_threads))
 
 
 def _extremes(groups: np.ndarray, extreme: np.ufunc) -> np.ndarray:
