@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +23,7 @@ from .fits import (
 )
 from .fits.text import joined
 from .fits.writer import check_frame
+from .kernels.memory import reused_memory, while_reused
 from .masters.pipe import file_identity
 from .steps import (
     calibrate,
@@ -145,15 +146,8 @@ class CCDMultiPipe(BigMultiPipe):
         **kwargs: Any,
     ) -> str:
         """Write one frame; see `~bmp_astro.write_frame`."""
-        return write_frame(
-            data,
-            outname,
-            overwrite=overwrite,
-            dtype=dtype,
-            checksum=checksum,
-            planes=planes,
-            quantize=quantize,
-        )
+        stored = {"dtype": dtype, "checksum": checksum, "planes": planes, "quantize": quantize}
+        return write_frame(data, outname, overwrite=overwrite, **stored)
 
     def outname_create(self, in_name: Any, **kwargs: Any) -> str:
         """Name the output after the input; a compressed input has a plain output."""
@@ -187,12 +181,17 @@ class CCDMultiPipe(BigMultiPipe):
             With ``on_error="raise"``, if a file failed; its ``pout`` is the table.
         """
         try:
-            pout = super().pipeline(in_names, **kwargs)
+            with reused_memory():
+                pout = super().pipeline(in_names, **kwargs)
         except PipelineError as error:
             error.pout = pout_to_table(error.pout)
             raise
         _log_failures(pout)
         return pout_to_table(pout)
+
+    def iter_pipeline(self, in_names: Iterable[Any], **kwargs: Any) -> Iterator[Outcome]:
+        """Yield each outcome as it comes; see `~bmp_astro.core.BigMultiPipe.iter_pipeline`."""
+        return while_reused(super().iter_pipeline(in_names, **kwargs))
 
 
 def check_light(

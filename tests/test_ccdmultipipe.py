@@ -1,6 +1,7 @@
 """Pipes of FITS frames: what they read, write and return, with every executor."""
 
 import shutil
+from itertools import combinations
 from pathlib import Path
 
 import astropy.units as u
@@ -262,3 +263,32 @@ def test_what_is_no_frame_is_named(lights, tmp_path):
     assert row["status"] == "done"
     with pytest.raises(TypeError, match="the image is ndarray but must be a CCDData"):
         write_frame(np.zeros((2, 3)), tmp_path / "a.fits")
+
+
+@pytest.mark.parametrize("how", ["pipeline", "iter_pipeline"])
+def test_frames_that_a_step_keeps_stay_what_they_are(tmp_path, how):
+    kept = {}
+
+    def keep(ccd, bmp_meta=None, **kwargs):
+        kept[ccd.header["FILENAME"]] = (ccd, ccd.data.copy(), ccd.uncertainty.array.copy())
+        return ccd
+
+    for number in range(5):
+        pixels = np.full((1000, 1100), 500 + 100 * number, np.uint16)  # 4.4 MB of float32
+        fits.writeto(tmp_path / f"{number}.fits", pixels)
+    pipe = CalibrationPipe(
+        outdir=tmp_path,
+        executor="thread",
+        num_processes=2,
+        gain=2.0,
+        read_noise=5.0,
+        saturation=60_000,
+        post_process_list=[keep],
+    )
+    pout = getattr(pipe, how)([tmp_path / f"{number}.fits" for number in range(5)])
+    assert len(list(pout)) == len(kept) == 5
+    for ccd, data, sigma in kept.values():
+        np.testing.assert_array_equal(ccd.data, data)
+        np.testing.assert_array_equal(ccd.uncertainty.array, sigma)
+    planes = [plane for ccd, *_ in kept.values() for plane in (ccd.data, ccd.uncertainty.array)]
+    assert not any(np.shares_memory(*pair) for pair in combinations(planes, 2))

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bmp_astro.kernels.memory import empty
+
 Plane = np.ndarray | None
 
 
@@ -38,7 +40,7 @@ def outputs(
     ((2, 3), None)
     """
     if out is None:
-        return [None if dtype is None else np.empty(shape, dtype) for dtype in wanted.values()]
+        return [None if dtype is None else empty(shape, dtype) for dtype in wanted.values()]
     for array, (name, dtype) in zip(out, wanted.items(), strict=True):
         have = None if array is None else (array.shape, array.dtype)
         want = None if dtype is None else (shape, np.dtype(dtype))
