@@ -181,7 +181,10 @@ def calibrate(
     }
     with np.errstate(all="ignore"):
         terms = Terms(
-            **{name: _fitting(name, term, raw.shape) for name, term in planes.items()},
+            **{
+                name: None if term is None else _fitting(name, term, raw.shape)
+                for name, term in planes.items()
+            },
             saturation=_saturation(saturation if bits_to_set.saturated else None, raw.shape, wide),
         )
         planes_of_flags = _flags(flags, raw.shape)
@@ -221,16 +224,14 @@ def _is_wide(dtype: np.dtype, bscale: float, bzero: float) -> bool:
     )
 
 
-def _fitting(name: str, term: ArrayLike | None, shape: tuple[int, ...]) -> np.ndarray | None:
+def _fitting(name: str, term: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """Return the term as a float32 array of two axes that broadcasts to the frame."""
-    if term is None:
-        return None
-    array = np.asarray(term)
-    if array.ndim > 2 or any(
-        have not in (1, want) for have, want in zip(array.shape[::-1], shape[::-1], strict=False)
-    ):
-        raise ValueError(f"{name} has shape {array.shape} but the frame has {shape} (ny, nx)")
-    return np.atleast_2d(np.require(array, np.float32, "A"))
+    array = np.asarray(term, np.float32)
+    if array.ndim < 2:
+        array = array.reshape(1, -1)
+    if array.ndim > 2 or array.shape[0] not in (1, shape[0]) or array.shape[1] not in (1, shape[1]):
+        raise ValueError(f"{name} has shape {np.shape(term)} but the frame has {shape} (ny, nx)")
+    return array if array.flags.aligned else array.copy()
 
 
 def _saturation(level: ArrayLike | None, shape: tuple[int, ...], wide: bool) -> np.ndarray | None:
