@@ -76,7 +76,8 @@ def pair_variances(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
         difference = one.astype(np.float32) - other.astype(np.float32)
         tiles = tiles_of(difference)
         planes = _planes([min(*sizes) for sizes in zip(_TILE, difference.shape, strict=True)])
-        fitted = np.square(tiles @ planes).sum(axis=1)
+        # einsum starts no threads, which a product by BLAS leaves spinning
+        fitted = np.square(np.einsum("ij,jk->ik", tiles, planes)).sum(axis=1)
         freedom = max(tiles.shape[1] - planes.shape[1], 1)
         median = (1 - 2 / (9 * freedom)) ** 3
         found.append((np.einsum("ij,ij->i", tiles, tiles) - fitted) / (freedom * median))
