@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.threads import in_threads
+from ..core.threads import in_threads, threads_for
 from ..fits import Keyword, MaskBit, open_frame
 from ..steps.dark import SAME_EXPOSURE
 from .alike import check_alike
@@ -21,6 +21,7 @@ from .raw import Calibration, RawFrame, raw_frame
 from .source import sample_of
 
 _PIXELS = 2**16
+_OPENERS = 4  # at a time: more would wait for each other, and each may unpack a file
 _LINEAR = Keyword("MAXLIN", kind=float)
 
 logger = logging.getLogger(__name__)
@@ -91,7 +92,8 @@ def open_inputs(
         if len(planes) > 1:
             one.planes = [frame_stats(plane_source(one.raw.source, plane)) for plane in planes]
 
-    in_threads(lambda one: one.try_to(opening), inputs, num_threads)
+    openers = min(threads_for(num_threads), _OPENERS)
+    in_threads(lambda one: one.try_to(opening), inputs, openers)
     _refuse_odd(inputs, "shape", lambda raw: raw.source.shape)
     _refuse_odd(inputs, "unit", lambda raw: str(raw.source.unit))
     if how.kind == "flat":
