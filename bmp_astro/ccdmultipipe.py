@@ -23,8 +23,8 @@ from .fits import (
 )
 from .fits.text import joined
 from .fits.writer import check_frame
-from .kernels.memory import reused_memory, while_reused
 from .masters.pipe import file_identity
+from .memory import reused_memory, while_reused
 from .steps import (
     calibrate,
     find_sources,

@@ -17,11 +17,12 @@ SOURCES = sorted(path for ending in ("py", "c", "h") for path in PACKAGE.rglob(f
 
 ARROWS = {
     "core": set(),
-    "fits": set(),
-    "kernels": set(),
+    "memory": set(),
+    "fits": {"memory"},
+    "kernels": {"memory"},
     "steps": {"fits", "kernels"},
     "masters": {"core", "fits", "kernels", "steps"},
-    "ccdmultipipe": {"core", "fits", "kernels", "steps", "masters"},
+    "ccdmultipipe": {"core", "memory", "fits", "kernels", "steps", "masters"},
     "night": {"core", "fits", "masters", "ccdmultipipe"},
     "report": {"fits"},
     "simulate": {"fits"},

@@ -5,6 +5,8 @@ import enum
 import numpy as np
 from astropy.nddata import CCDData
 
+from ..memory import empty
+
 _BAND = 64
 
 
@@ -67,7 +69,7 @@ def with_flags(ccd: CCDData, flags: np.ndarray | None) -> CCDData:
             f"flags are {flags.shape} (ny, nx) but the image is {ccd.shape}: "
             "was one of them not trimmed?"
         )
-    ccd.mask = flags != 0
+    ccd.mask = np.not_equal(flags, 0, out=empty(flags.shape, bool))
     ccd.flags = flags
     return ccd
 

@@ -6,6 +6,7 @@ from os import PathLike
 
 import numpy as np
 
+from ..memory import empty
 from .checksum import ones_complement_sum
 from .pixels import Encoding, decode, encoding_of
 from .rowsums import RowSums
@@ -60,7 +61,7 @@ class UnitPlane:
         if self._hdu.compressed:
             return decode(self._rows_of_tiles()(y0, y1), self.encoding)
         nx, size = self.shape[1], self.encoding.stored.itemsize
-        pixels, flags = np.empty((y1 - y0, nx), self.encoding.dtype), None
+        pixels, flags = empty((y1 - y0, nx), self.encoding.dtype), None
         step = max(1, _BAND_BYTES // max(1, nx * size))
         room = np.empty(min(step, y1 - y0) * nx * size, np.uint8)
         for start in range(y0, y1, step):

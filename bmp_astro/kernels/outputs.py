@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bmp_astro.kernels.memory import empty
+from bmp_astro.memory import empty
 
 Plane = np.ndarray | None
 

@@ -33,7 +33,7 @@ class Memory:
 
     Examples
     --------
-    >>> from bmp_astro.kernels.memory import Memory
+    >>> from bmp_astro.memory import Memory
     >>> memory = Memory()
     >>> with memory.reused():
     ...     first = memory.empty((2048, 1024), "f4")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bmp_astro.kernels import calibrate
-from bmp_astro.kernels.memory import Memory, reused_memory
+from bmp_astro.memory import Memory, reused_memory
 
 SHAPE = (1024, 1100)  # 4.3 MiB of float32
 
