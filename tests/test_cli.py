@@ -149,6 +149,18 @@ def test_combine_writes_a_master(good, tmp_path, capsys):
     np.testing.assert_allclose(fits.getdata(out), np.mean(stack, axis=0), rtol=1e-6)
 
 
+def test_combine_of_a_camera_that_a_file_describes(good, tmp_path):
+    camera = tmp_path / "own.toml"
+    camera.write_text('name = "own"\ngain = "2 electron / adu"\nread_noise = "9 electron"\n')
+    names = [str(good / f"bias-00{i}.fit") for i in (1, 2, 3)]
+    for out, camera_of in (("own", ["--instrument", str(camera)]), ("given", [])):
+        noise = [] if camera_of else ["--gain", "2", "--read-noise", "9"]
+        out = ["-o", str(tmp_path / f"{out}.fits")]
+        assert main(["combine", *names, *out, "--clip", "noise", *camera_of, *noise]) == 0
+    sigma = [fits.getdata(tmp_path / f"{name}.fits", "UNCERT") for name in ("own", "given")]
+    np.testing.assert_array_equal(*sigma)
+
+
 def test_a_page_can_be_made_again(good, tmp_path, capsys):
     out = tmp_path / "out"
     main(["reduce", str(good), "--outdir", str(out)])

@@ -4,7 +4,7 @@ import argparse
 import os
 from typing import Any
 
-from .options import DONE, add_command, size
+from .options import DONE, add_camera, add_command, size
 
 _CLIPS = ("minmax", "sigma", "noise", "percentile")
 _DEVIATIONS = ("mad", "winsorized", "std")
@@ -15,6 +15,7 @@ def add_combine(commands: Any) -> None:
     parser = add_command(commands, "combine", "combine frames into one", _combine)
     add = parser.add_argument
     add("frames", metavar="FILE", nargs="+")
+    add_camera(parser)
     add("-o", "--output", metavar="MASTER", required=True, help="the file to write")
     add("--method", default="mean", choices=("mean", "median", "sum"), help="(%(default)s)")
     add("--clip", choices=_CLIPS, help="reject values (default: none)")
@@ -48,7 +49,16 @@ def _combine(options: argparse.Namespace) -> int:
 
     gain = None if options.gain is None else options.gain * u.electron / u.adu
     noise = None if options.read_noise is None else options.read_noise * u.electron
-    names = ("method", "clip", "n_low", "n_high", "sigma_low", "sigma_high", "percentile_low")
+    names = (
+        "instrument",
+        "method",
+        "clip",
+        "n_low",
+        "n_high",
+        "sigma_low",
+        "sigma_high",
+        "percentile_low",
+    )
     names += ("percentile_high", "deviation", "scale", "mem_limit")
     keywords = {name: getattr(options, name) for name in names}
     _check_output(options)

@@ -26,6 +26,7 @@ GAIN_UNIT = u.electron / u.adu
 def combine(
     frames: Sequence[Frame],
     *,
+    instrument: Any = None,
     method: str = "mean",
     clip: str | None = None,
     n_low: int = 0,
@@ -58,6 +59,8 @@ def combine(
     ----------
     frames : sequence of path or `~astropy.nddata.CCDData`
         Frames of one shape and unit, on disk and in memory as you like.
+    instrument : Instrument, str or path-like, optional
+        Knows the headers; chosen by them if None.
     method : {"mean", "median", "sum"}
         "sum" adds up the values that are kept, however few they are.
     clip : {None, "minmax", "sigma", "noise", "percentile"}
@@ -160,9 +163,9 @@ def combine(
         fractional_noise=fractional_noise,
     )
     with ExitStack() as opened:
-        sources = _open_all(frames, opened)
+        sources = _open_all(frames, instrument, opened)
         factors = factors_of(recipe, [s.name for s in sources], levels_of(sources, num_threads))
-        sigma = _sigma_of(sources, recipe, gain, read_noise)
+        sigma = _sigma_of(sources, recipe, instrument, gain, read_noise)
         if sigma.noise is None and (sigma.origin == "scatter" or clip == "sigma"):
             sigma = sigma._replace(noise=scatter_between(sources, factors))
         combined = combine_sources(
@@ -204,12 +207,14 @@ class _Sigma(NamedTuple):
     origin: str
 
 
-def _sigma_of(sources: Sequence[Source], recipe: Recipe, gain: Any, read_noise: Any) -> _Sigma:
+def _sigma_of(
+    sources: Sequence[Source], recipe: Recipe, instrument: Any, gain: Any, read_noise: Any
+) -> _Sigma:
     """Return the expected noise, and what the standard error is made from."""
     origin = "inputs" if all(source.has_variance for source in sources) else "scatter"
     electrons = sources[0].unit == u.electron
     if recipe.clip == "noise":
-        camera = find_instrument(None, sources[0].header)
+        camera = find_instrument(instrument, sources[0].header)
         if gain is None and not electrons:
             gain = camera.value("gain", sources[0].header)
         if read_noise is None:
@@ -240,7 +245,7 @@ def _bare(value: Any, unit: u.UnitBase, name: str) -> float:
     return float(value)
 
 
-def _open_all(frames: Sequence[Frame], opened: ExitStack) -> list[Source]:
+def _open_all(frames: Sequence[Frame], instrument: Any, opened: ExitStack) -> list[Source]:
     """Open all frames; ValueError when there are none, or they differ in shape or unit."""
     if isinstance(frames, str | os.PathLike | CCDData):
         raise TypeError("frames is a single frame: expected a list of paths or CCDData")
@@ -250,7 +255,9 @@ def _open_all(frames: Sequence[Frame], opened: ExitStack) -> list[Source]:
             name = frame.header.get("FILENAME", f"frame {number}")
             sources.append(ccd_source(frame, str(name)))
         else:
-            file = opened.enter_context(open_frame(frame, summed=True, spills=True))
+            file = opened.enter_context(
+                open_frame(frame, instrument=instrument, summed=True, spills=True)
+            )
             sources.append(file_source(file, frame))
     if not sources:
         raise ValueError("there are no frames to combine")

@@ -8,7 +8,7 @@ import pytest
 from astropy import units as u
 from astropy.nddata import CCDData, StdDevUncertainty
 
-from bmp_astro.fits import read_frame, with_flags, write_frame
+from bmp_astro.fits import Instrument, Keyword, read_frame, with_flags, write_frame
 from bmp_astro.masters import combine
 from bmp_astro.masters import combine as public
 
@@ -246,6 +246,22 @@ def test_noise_clip_takes_gain_and_read_noise_from_the_header():
     np.testing.assert_array_equal(from_header.data, given.data)
     with pytest.raises(ValueError, match="needs gain and read_noise"):
         combine(images(5), clip="noise")
+
+
+def test_an_instrument_knows_the_keywords_of_the_noise():
+    ccds = images(5)
+    for ccd in ccds:
+        ccd.header |= {"E_PER_DN": 2.0, "SIGMA_E": 8.0}
+    camera = Instrument(
+        "own",
+        gain=Keyword("E_PER_DN", unit=u.electron / u.adu),
+        read_noise=Keyword("SIGMA_E", unit=u.electron),
+    )
+    known = combine(ccds, clip="noise", instrument=camera)
+    given = combine(ccds, clip="noise", gain=2.0, read_noise=8.0)
+    np.testing.assert_array_equal(known.data, given.data)
+    with pytest.raises(ValueError, match="needs gain and read_noise"):
+        combine(ccds, clip="noise")
 
 
 def test_shapes_that_differ_are_named(files, tmp_path):
