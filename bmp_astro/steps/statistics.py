@@ -176,5 +176,5 @@ def even_sample(data: np.ndarray, flags: np.ndarray | None, n_good: int) -> np.n
     step = max(1, n_good // SAMPLE)
     while math.gcd(step, data.shape[1]) > 1:
         step += 1
-    pixels = data.ravel()[::step]
+    pixels = data.ravel()[::step].copy()  # each of them is far from the next in memory
     return pixels[_is_good(pixels, None if flags is None else flags.ravel()[::step])]
