@@ -70,8 +70,6 @@ PART void OF(next)(const KEY *keys, size_t n, size_t lanes, const int32_t *restr
         next[i] = reach[i] > rank[i] ? key[i] : next[i];
 }
 
-#include "combine_middle.h"
-
 /* The values of two ranks in each of the lanes that are listed. */
 PART void OF(pick_listed)(OF(tile) *t, const REAL *from, const int32_t *restrict listed,
                             size_t n_listed, const int32_t *first, const int32_t *second,
@@ -113,6 +111,8 @@ INLINE void OF(exchange)(const REAL *one, const REAL *other, size_t lanes, REAL 
     }
 }
 
+#include "combine_middle.h"
+
 /* The values of the network's two ranks in each lane, where no value is missing. */
 PART void OF(pick_full)(OF(tile) *t, const REAL *from, const network *net, REAL *restrict lower,
                           REAL *restrict upper)
@@ -147,6 +147,8 @@ PART void OF(pick)(OF(tile) *t, const REAL *from, const int32_t *restrict count,
     if (n_listed < t->lanes) {
         if (net == &t->median && t->n <= SMALL_NETWORK)
             OF(middle)(t, from, lower, upper);
+        else if (net == &t->median)
+            OF(middle_of_runs)(t, from, lower, upper);
         else
             OF(pick_full)(t, from, net, lower, upper);
     }

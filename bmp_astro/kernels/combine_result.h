@@ -114,8 +114,9 @@ PART void OF(load_variances)(const combination *c, const OF(tile) *t, size_t f,
         to[i] = to[i] * scale * scale;
 }
 
-/* Add the variance of what is used of frame f, known or expected. */
-PART void OF(add_variance)(const combination *c, OF(tile) *t, size_t f, double *restrict spread)
+/* Add the variance of what is used of frame f, known or expected; `whole` if all values are. */
+INLINE void OF(add_variance)(const combination *c, OF(tile) *t, size_t f, const int whole,
+                             double *restrict spread)
 {
     const REAL *restrict v = t->kept + f * t->room;
     const double weight = c->weights == NULL ? 1 : c->weights[f] * c->weights[f];
@@ -123,20 +124,31 @@ PART void OF(add_variance)(const combination *c, OF(tile) *t, size_t f, double *
     if (c->variances != NULL) {
         OF(load_variances)(c, t, f, t->wide);
         for (size_t i = 0; i < t->lanes; i++)
-            spread[i] += v[i] == v[i] ? t->wide[i] * weight : 0;
+            spread[i] += whole || v[i] == v[i] ? t->wide[i] * weight : 0;
     } else if (c->spread_alike) {
         for (size_t i = 0; i < t->lanes; i++)
-            spread[i] += v[i] == v[i] ? t->expected[i] * weight : 0;
+            spread[i] += whole || v[i] == v[i] ? t->expected[i] * weight : 0;
     } else if (law.constant) {
         const double part = law.variance * weight;
         for (size_t i = 0; i < t->lanes; i++)
-            spread[i] += v[i] == v[i] ? part : 0;
+            spread[i] += whole || v[i] == v[i] ? part : 0;
     } else {
         for (size_t i = 0; i < t->lanes; i++) {
             const double part = expected_at_float(law, t->level[i]);
-            spread[i] += v[i] == v[i] ? part * weight : 0;
+            spread[i] += whole || v[i] == v[i] ? part * weight : 0;
         }
     }
+}
+
+/* Functions of their own, since one that asks in its loops is not made of vectors. */
+PART void OF(add_variance_of_whole)(const combination *c, OF(tile) *t, size_t f, double *spread)
+{
+    OF(add_variance)(c, t, f, 1, spread);
+}
+
+PART void OF(add_variance_of_kept)(const combination *c, OF(tile) *t, size_t f, double *spread)
+{
+    OF(add_variance)(c, t, f, 0, spread);
 }
 
 /* The square of the standard error. */
@@ -157,7 +169,10 @@ PART void OF(spread)(const combination *c, OF(tile) *t, double *restrict spread)
     } else {
         memset(spread, 0, t->lanes * sizeof *spread);
         for (size_t f = 0; f < t->n; f++)
-            OF(add_variance)(c, t, f, spread);
+            if (t->whole)
+                OF(add_variance_of_whole)(c, t, f, spread);
+            else
+                OF(add_variance_of_kept)(c, t, f, spread);
         for (size_t i = 0; i < t->lanes; i++)
             spread[i] /= t->weight[i] * t->weight[i];
     }

@@ -2,11 +2,12 @@
 
 typedef struct {
     size_t n, room, lanes;   /* frames, lanes between two frames, lanes in use */
+    int whole;               /* all values are kept */
     ptrdiff_t y, column[LANES]; /* where the pixels are; the columns ascend */
     REAL *values, *kept;     /* (n, room): those that count; those that survive rejection */
     const REAL *left;        /* (n, room): what the next pass of rejection looks at */
     REAL *distance;          /* (n, room): from the center */
-    REAL *sorted;            /* (n, room) to sort in */
+    REAL *sorted;            /* (n or a few more, room) to sort in */
     KEY *keys;               /* the same memory */
     network median, extremes;
     int32_t n_valid[LANES], n_kept[LANES], n_used[LANES];
@@ -149,7 +150,8 @@ static int OF(new_tiles)(const combination *c, OF(tile) *tiles)
     while (room > FEWEST_LANES && (size_t)c->n * room * sizeof(REAL) > TILE_BYTES)
         room /= 2;
     const size_t size = (size_t)c->n * room;
-    REAL *memory = calloc(size * 5, sizeof(REAL));
+    const size_t runs = ((size_t)c->n + SMALL_NETWORK - 1) / SMALL_NETWORK * SMALL_NETWORK * room;
+    REAL *memory = calloc(size * 4 + runs, sizeof(REAL));
     if (memory == NULL)
         return -1;
     const ptrdiff_t low = share((int32_t)c->n, c->n_low, c->n);
@@ -159,9 +161,9 @@ static int OF(new_tiles)(const combination *c, OF(tile) *tiles)
         t->n = (size_t)c->n;
         t->room = room;
         t->values = memory + (size_t)which * size;
-        t->sorted = memory + 2 * size;
-        t->distance = memory + 3 * size;
-        t->kept = c->clip == NO_CLIP ? t->values : memory + 4 * size;
+        t->distance = memory + 2 * size;
+        t->kept = c->clip == NO_CLIP ? t->values : memory + 3 * size;
+        t->sorted = memory + 4 * size;
         t->keys = (KEY *)t->sorted;
         make_network(&t->median, c->n, (c->n - 1) / 2, c->n / 2);
         make_network(&t->extremes, c->n, low > 0 ? low - 1 : 0, high > 0 ? c->n - high : c->n - 1);

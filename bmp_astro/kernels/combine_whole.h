@@ -21,6 +21,7 @@ static int OF(may_be_whole)(const combination *c)
 /* Set what is the same for all whole pixels. */
 static void OF(begin_whole)(const combination *c, OF(tile) *t)
 {
+    t->whole = 1;
     t->kept = t->values;
     t->left = t->values;
     t->lanes = t->room;
