@@ -15,6 +15,8 @@ wait for nothing: the data are in memory already.
   and writes each output once, and computes nothing.
 - *median*: of the frames, against `numpy.median` and ``ccdproc.Combiner.median_combine``.
 - *clip and mean*: a median and MAD clip at three sigma, against ``ccdproc.Combiner``.
+- *noise clip and mean*: as the frames of a master dark are combined, each with an offset and an
+  expected noise of its own, and flags of which none is set.
 - *copy* reads the frames of a stack into one buffer: the least that any combination must do.
 """
 
@@ -34,6 +36,7 @@ from astropy.stats import mad_std
 from bmp_astro.kernels import (
     Bits,
     Calibrated,
+    Combined,
     Noise,
     calibrate,
     calibrate_numpy,
@@ -182,6 +185,26 @@ def combination(size: int, n: int, clip: bool) -> dict[str, Callable[[], object]
     return with_twins(ours) | peers
 
 
+def combination_of_darks(size: int, n: int) -> dict[str, Callable[[], object]]:
+    """Return the contestants that combine frames as those of a master dark are."""
+    rng = np.random.default_rng(3)
+    stack = rng.standard_normal((n, size, size), dtype=np.float32) * 5 + 10
+    flags = np.zeros(stack.shape, np.uint8)
+    noise = Noise(25.0 + rng.uniform(0, 1e-3, n), 1e-3, 0.05)
+    dtypes = (np.float32, np.float32, np.uint16, np.uint8)
+    out = Combined(*(np.zeros((size, size), dtype) for dtype in dtypes))
+    offset = rng.normal(0, 0.1, n)
+
+    def ours() -> object:
+        return combine(stack, clip="noise", noise=noise, flags=flags, offset=offset, out=out)
+
+    def copied() -> None:
+        for plane in stack:
+            np.copyto(out.data, plane)
+
+    return with_twins(ours) | {"copy": copied}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -194,6 +217,8 @@ def main() -> None:
     report("calibrate", measure(calibration(given.size), given.repeat))
     for title, clip in (("median", False), ("clip by MAD and mean", True)):
         report(title, measure(combination(given.size, given.frames, clip), given.repeat))
+    darks = combination_of_darks(given.size, given.frames)
+    report("noise clip and mean", measure(darks, given.repeat))
 
 
 if __name__ == "__main__":

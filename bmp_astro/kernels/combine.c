@@ -120,6 +120,7 @@ INLINE int32_t least(const int32_t *numbers, size_t n)
 #define FABS fabsf
 #define LOAD load_floats
 #define STORED F32
+#define APART 1
 #define OF(name) name##_float
 #include "combine_tile.h"
 #undef REAL
@@ -130,6 +131,7 @@ INLINE int32_t least(const int32_t *numbers, size_t n)
 #undef FABS
 #undef LOAD
 #undef STORED
+#undef APART
 #undef OF
 
 #define REAL double
@@ -140,5 +142,6 @@ INLINE int32_t least(const int32_t *numbers, size_t n)
 #define FABS fabs
 #define LOAD load_doubles
 #define STORED F64
+#define APART 0 /* they take compilers long */
 #define OF(name) name##_double
 #include "combine_tile.h"

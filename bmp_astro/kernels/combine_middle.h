@@ -1,7 +1,7 @@
-/* The middle of few values, in the precision REAL; part of combine_order.h.
+/* The middle of up to LARGEST_NETWORK values, in the precision REAL; part of combine_order.h.
  *
- * All values of a lane are sorted in registers.  The number of values is known where this is
- * compiled, and comparators that the middle does not need are left out by the compiler.
+ * Values are sorted in registers.  Where few have functions APART, their number is known where these
+ * are compiled, and comparators that the middle does not need are left out by the compiler.
  */
 
 #define C(one, other)                                                                   \
@@ -20,6 +20,7 @@
     C(14, 15) C(1, 8) C(3, 10) C(5, 12) C(7, 14) C(1, 4) C(3, 6) C(5, 8) C(7, 10) \
     C(9, 12) C(11, 14) C(1, 2) C(3, 4) C(5, 6) C(7, 8) C(9, 10) C(11, 12) C(13, 14)
 
+#if APART
 /* The two middle values of n <= SMALL_NETWORK ones, none of which is missing. */
 INLINE void OF(middle_of)(const int n, const REAL *from, size_t room, size_t lanes,
                           REAL *restrict lower, REAL *restrict upper)
@@ -49,16 +50,7 @@ INLINE void OF(middle_of)(const int n, const REAL *from, size_t room, size_t lan
     }
 FOR_EACH_SMALL
 #undef NUMBER
-
-static void OF(middle)(const OF(tile) *t, const REAL *from, REAL *lower, REAL *upper)
-{
-    switch (t->n) {
-#define NUMBER(n) case n: OF(middle_of_##n)(from, t->room, t->lanes, lower, upper); break;
-    FOR_EACH_SMALL
-#undef NUMBER
-    }
-}
-#undef FOR_EACH_SMALL
+#endif
 
 /* Sort at most SMALL_NETWORK rows; infinity fills the rest of as many. */
 PART void OF(sort_run)(const REAL *from, size_t n_rows, size_t room, size_t lanes, REAL *restrict to)
@@ -138,7 +130,25 @@ PART void OF(middle_of_runs)(OF(tile) *t, const REAL *from, REAL *restrict lower
                      t->lanes, t->sorted + f * t->room);
     for (size_t f = 0; half > SMALL_NETWORK && f + SMALL_NETWORK < n; f += half)
         OF(merge_runs)(t->sorted + f * t->room, t->room, t->lanes);
+    if (n <= SMALL_NETWORK) {
+        memcpy(lower, t->sorted + (n - 1) / 2 * t->room, t->lanes * sizeof *lower);
+        memcpy(upper, t->sorted + n / 2 * t->room, t->lanes * sizeof *upper);
+        return;
+    }
     const REAL *rest = t->sorted + half * t->room;
     OF(rank_of_two)(t->sorted, half, rest, n - half, (n - 1) / 2, t->room, t->lanes, lower);
     OF(rank_of_two)(t->sorted, half, rest, n - half, n / 2, t->room, t->lanes, upper);
+}
+
+static void OF(middle)(OF(tile) *t, const REAL *from, REAL *lower, REAL *upper)
+{
+    switch (t->n) {
+#if APART
+#define NUMBER(n) case n: OF(middle_of_##n)(from, t->room, t->lanes, lower, upper); break;
+    FOR_EACH_SMALL
+#undef NUMBER
+#undef FOR_EACH_SMALL
+#endif
+    default: OF(middle_of_runs)(t, from, lower, upper);
+    }
 }

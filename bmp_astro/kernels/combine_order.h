@@ -131,7 +131,8 @@ PART void OF(pick_full)(OF(tile) *t, const REAL *from, const network *net, REAL 
     memcpy(upper, rows[net->second], t->lanes * sizeof(REAL));
 }
 
-/* The values of two ranks in each lane: by a network where no value is missing. */
+/* The values of two ranks in each lane; those of the network, or the middle ones without one, are
+ * found faster where no value is missing. */
 PART void OF(pick)(OF(tile) *t, const REAL *from, const int32_t *restrict count,
                      const network *net, const int32_t *low, const int32_t *high, int adjacent,
                      REAL *restrict lower, REAL *restrict upper)
@@ -145,10 +146,8 @@ PART void OF(pick)(OF(tile) *t, const REAL *from, const int32_t *restrict count,
             n_listed += count[i] < full;
         }
     if (n_listed < t->lanes) {
-        if (net == &t->median && t->n <= SMALL_NETWORK)
+        if (net == NULL)
             OF(middle)(t, from, lower, upper);
-        else if (net == &t->median)
-            OF(middle_of_runs)(t, from, lower, upper);
         else
             OF(pick_full)(t, from, net, lower, upper);
     }
@@ -167,7 +166,7 @@ PART void OF(median)(OF(tile) *t, const REAL *from, const int32_t *restrict coun
         first[i] = last / 2;
         second[i] = (last + 1) / 2;
     }
-    OF(pick)(t, from, count, &t->median, first, second, 1, median, upper);
+    OF(pick)(t, from, count, NULL, first, second, 1, median, upper);
     for (size_t i = 0; i < t->lanes; i++)
         median[i] = count[i] > 0 ? (REAL)(((double)median[i] + (double)upper[i]) * 0.5) : 0;
 }

@@ -9,7 +9,7 @@ typedef struct {
     REAL *distance;          /* (n, room): from the center */
     REAL *sorted;            /* (n or a few more, room) to sort in */
     KEY *keys;               /* the same memory */
-    network median, extremes;
+    network extremes;
     int32_t n_valid[LANES], n_kept[LANES], n_used[LANES];
     uint8_t flags[LANES];
     REAL center[LANES], own[LANES], noise[LANES], low[LANES], high[LANES];
@@ -165,7 +165,6 @@ static int OF(new_tiles)(const combination *c, OF(tile) *tiles)
         t->kept = c->clip == NO_CLIP ? t->values : memory + 3 * size;
         t->sorted = memory + 4 * size;
         t->keys = (KEY *)t->sorted;
-        make_network(&t->median, c->n, (c->n - 1) / 2, c->n / 2);
         make_network(&t->extremes, c->n, low > 0 ? low - 1 : 0, high > 0 ? c->n - high : c->n - 1);
     }
     return 0;

@@ -131,7 +131,20 @@ def test_many_frames_are_equal_to_the_last_bit(case):
     )
 
 
-@pytest.mark.parametrize("n", [*range(1, 20), 63, 64, 65, 1000])
+@pytest.mark.parametrize("clip", ["sigma", "noise"])
+@pytest.mark.parametrize("n", [3, 10, 40])
+def test_what_is_beyond_the_limits_of_some_frames_only_is_dropped_in_these(clip, n):
+    rng = np.random.default_rng(n)
+    quiet = np.arange(n) % 2 == 0
+    stack = np.full((n, 2, 700), 1000, np.float32)
+    values = rng.integers(0, n, (2, 700))
+    np.put_along_axis(stack, values[None], np.float32(1010), axis=0)
+    noise = Noise(np.where(quiet, 1.0, 100.0), 1e-6)
+    one = assert_same(stack, clip=clip, noise=noise, quantum=1.0)
+    np.testing.assert_array_equal(one.count, np.where(quiet[values], n - 1, n))
+
+
+@pytest.mark.parametrize("n", [*range(1, 20), 31, 32, 33, 47, 48, 49, 63, 64, 65, 1000])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_median_of_any_number_of_frames_equals_numpy(n, dtype):
     stack = np.random.default_rng(n).normal(0, 100, (n, 2, 70)).astype(dtype)
