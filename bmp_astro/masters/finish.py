@@ -57,9 +57,10 @@ def finish(
 
 def _normalize(flat: Combined, num_threads: int | None) -> float:
     """Divide a flat, or one color of it, by its median; return that."""
-    norm = median_of_good(flat.data, flat.flags, num_threads)
-    if norm is None or not norm > 0:
-        raise ValueError(f"the master flat has a level of {norm or 0:g}: it cannot be normalized")
+    found = median_of_good(flat.data, flat.flags, num_threads)
+    norm = 0.0 if found is None else found
+    if not norm > 0:
+        raise ValueError(f"the master flat has a level of {norm:g}: it cannot be normalized")
 
     def divide(rows: slice) -> None:
         np.divide(flat.data[rows], norm, out=flat.data[rows])
