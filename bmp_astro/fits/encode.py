@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .words import copy_numbers
+from .words import copy_numbers, rows_at_a_time
 
 logger = logging.getLogger(__name__)
 
 _BAND = 256
-_BAND_BYTES = 2**19
 # Stored type, and the BZERO with which the standard has it (FITS standard, table 11).
 _TYPES = {
     "uint8": (">u1", 0),
@@ -59,7 +58,7 @@ class Stored:
     def bands(self) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
         """Yield all rows, so few at a time that they stay in the processor's cache."""
         ny, nx = self.shape
-        step = max(1, _BAND_BYTES // max(1, nx * self.dtype.itemsize))
+        step = rows_at_a_time(nx * self.dtype.itemsize)
         for y0 in range(0, ny, step):
             y1 = min(y0 + step, ny)
             yield slice(y0, y1), *self.rows(y0, y1)

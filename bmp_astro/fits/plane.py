@@ -13,8 +13,8 @@ from .rowsums import RowSums
 from .source import Hdu, PlainSource, Source
 from .spill import Spill
 from .tiles import unpack
+from .words import rows_at_a_time
 
-_BAND_BYTES = 2**19
 _CALL = 4096  # so many bytes are copied in the time that another call of the system takes
 
 
@@ -62,7 +62,7 @@ class UnitPlane:
             return decode(self._rows_of_tiles()(y0, y1), self.encoding)
         nx, size = self.shape[1], self.encoding.stored.itemsize
         pixels, flags = empty((y1 - y0, nx), self.encoding.dtype), None
-        step = max(1, _BAND_BYTES // max(1, nx * size))
+        step = rows_at_a_time(nx * size)
         room = np.empty(min(step, y1 - y0) * nx * size, np.uint8)
         for start in range(y0, y1, step):
             stored = self.stored(start, min(start + step, y1), room)
@@ -102,7 +102,7 @@ class UnitPlane:
         ny, nx = self.shape
         if self._sums is None:
             self._sums = RowSums(ny, nx * self.encoding.stored.itemsize)
-        step = max(1, _BAND_BYTES // max(1, nx * self.encoding.stored.itemsize))
+        step = rows_at_a_time(nx * self.encoding.stored.itemsize)
         for first, last in self._sums.missing():
             for start in range(first, last, step):
                 self.stored(start, min(start + step, last))
@@ -122,7 +122,7 @@ class UnitPlane:
             self._check_read(self._source.read_pieces(stored, offset, row_bytes), stored.nbytes)
             return decode(stored, self.encoding)[0]
         pixels = np.empty(shape, self.encoding.dtype)
-        step = max(1, _BAND_BYTES // max(1, row_bytes))
+        step = rows_at_a_time(row_bytes)
         room = np.empty(min(step, shape[0]) * row_bytes, np.uint8)
         for start in range(rows.start, rows.stop, step):
             stored = self._unsummed(start, min(start + step, rows.stop), room)

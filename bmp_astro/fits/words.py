@@ -23,6 +23,12 @@ def _load() -> ModuleType | None:
 
 
 _compiled = _load()
+_BAND_BYTES = 2**19
+
+
+def rows_at_a_time(row_bytes: int) -> int:
+    """Return how many rows, one at least, stay in the processor's cache."""
+    return max(1, _BAND_BYTES // max(1, row_bytes))
 
 
 def add_up(stored: np.ndarray) -> int:
