@@ -48,7 +48,7 @@ AMPLIFIERS_BYTES_PER_PIXEL = 24
 # A product: float32 pixels, float32 sigma, and flags; and its headers.
 PRODUCT_BYTES_PER_PIXEL = 9
 PRODUCT_HEADERS = 64 * 2**10
-# A master that is kept: float32 pixels and variance, and flags.
+# A master that is kept: float32 pixels and sigma, and flags.
 MASTER_BYTES_PER_PIXEL = 9
 MASTER_KEYWORDS = ("master_bias", "master_dark", "master_flat", "master_fringe", "bad_pixel_mask")
 # What an interpreter with numpy, astropy and the steps takes before it sees a pixel.

@@ -7,8 +7,8 @@
 #include "buffers.h"
 
 static const char *const TERM_NAMES[N_TERMS] = {
-    "level", "level_variance", "bias", "bias_variance", "dark", "dark_variance", "gain",
-    "read_noise", "flat", "flat_variance", "variance", "saturation",
+    "level", "level_variance", "bias", "bias_sigma", "dark", "dark_sigma", "gain",
+    "read_noise", "flat", "flat_sigma", "variance", "saturation",
 };
 
 static int read_calibration(buffers *held, PyObject *args, calibration *c)

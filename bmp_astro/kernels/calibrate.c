@@ -20,12 +20,12 @@ typedef struct {
     const float *at[N_TERMS]; /* the segment of each term */
 } scratch;
 
-/* What an absent term is: it is subtracted, added, or divided by. */
+/* What an absent term is: it is subtracted, added, or divided by; a sigma has the share -0. */
 INLINE float neutral(term which)
 {
     switch (which) {
     case LEVEL: case BIAS: case DARK: return 0.0f;
-    case GAIN: case FLAT: return 1.0f;
+    case GAIN: case FLAT: case BIAS_SIGMA: case DARK_SIGMA: return 1.0f;
     case SATURATION: return NAN;
     default: return -0.0f;
     }
@@ -172,12 +172,12 @@ INLINE void finish(const calibration *c, size_t n, scratch *s, float *to, float 
 {
     const float *restrict given = s->at[VARIANCE];
     const float *restrict level_variance = s->at[LEVEL_VARIANCE];
-    const float *restrict bias_variance = s->at[BIAS_VARIANCE];
-    const float *restrict dark_variance = s->at[DARK_VARIANCE];
+    const float *restrict bias_sigma = s->at[BIAS_SIGMA];
+    const float *restrict dark_sigma = s->at[DARK_SIGMA];
     const float *restrict dark = s->at[DARK], *restrict flat = s->at[FLAT];
-    const float *restrict flat_variance = s->at[FLAT_VARIANCE];
-    const float bias_share = present(c, BIAS_VARIANCE) ? c->bias_share : 1;
-    const float dark_share = present(c, DARK_VARIANCE) ? c->dark_share : 1;
+    const float *restrict flat_sigma = s->at[FLAT_SIGMA];
+    const float bias_share = present(c, BIAS_SIGMA) ? c->bias_share : -0.0f;
+    const float dark_share = present(c, DARK_SIGMA) ? c->dark_share : -0.0f;
     const float dark_scale = present(c, DARK) ? c->dark_scale : 1;
     const int known = present(c, VARIANCE), cleaning = c->clean;
     /* Limits that do not apply are limits that nothing reaches: no number compares with NaN. */
@@ -196,11 +196,12 @@ INLINE void finish(const calibration *c, size_t n, scratch *s, float *to, float 
             const float made = light * s->inverse_gain[i] + s->noise_floor[i];
             v = known ? given[i] : made;
             v += level_variance[i];
-            v += bias_variance[i] * bias_share;
-            v += dark_variance[i] * dark_share;
+            v += bias_sigma[i] * bias_sigma[i] * bias_share;
+            v += dark_sigma[i] * dark_sigma[i] * dark_share;
             v = v <= lowest ? 0 : v;
             if (flat_spreads) {
-                const float part = x * x * flat_variance[i] * s->inverse_square[i];
+                const float spread = flat_sigma[i] * flat_sigma[i];
+                const float part = x * x * spread * s->inverse_square[i];
                 v += flat[i] >= least ? part : 0;
             }
             v = v * factor * factor;
@@ -248,7 +249,7 @@ void calibrate_frame(const calibration *c)
                 linearize(c, s.signal, n);
             if (variance == NULL)
                 finish(c, n, &s, data, NULL, 0, 0);
-            else if (present(c, FLAT) && present(c, FLAT_VARIANCE))
+            else if (present(c, FLAT) && present(c, FLAT_SIGMA))
                 finish(c, n, &s, data, variance, 1, 1);
             else
                 finish(c, n, &s, data, variance, 1, 0);

@@ -37,9 +37,9 @@ def calibrate(
     level: ArrayLike | None = None,
     level_variance: ArrayLike | None = None,
     bias: ArrayLike | None = None,
-    bias_variance: ArrayLike | None = None,
+    bias_sigma: ArrayLike | None = None,
     dark: ArrayLike | None = None,
-    dark_variance: ArrayLike | None = None,
+    dark_sigma: ArrayLike | None = None,
     dark_scale: float = 1.0,
     shared_bias: bool = False,
     linearity: Sequence[float] | None = None,
@@ -47,7 +47,7 @@ def calibrate(
     apply_gain: bool = True,
     read_noise: ArrayLike | None = None,
     flat: ArrayLike | None = None,
-    flat_variance: ArrayLike | None = None,
+    flat_sigma: ArrayLike | None = None,
     flat_min: float = 0.1,
     variance: ArrayLike | None = None,
     flags: np.ndarray | Sequence[np.ndarray] | None = None,
@@ -80,15 +80,15 @@ def calibrate(
         Neither this nor any other input is changed.
     level, level_variance : array-like, optional
         Overscan level, adu, and its variance: a number, ``(ny, 1)``, ``(1, nx)`` or ``(ny, nx)``.
-    bias, bias_variance : array-like, optional
-        Master bias, adu, and its variance. Without ``bias`` (it is subtracted already) the
-        variance is not added, and serves for ``shared_bias`` alone.
-    dark, dark_variance : array-like, optional
-        Master dark, adu, and its variance.
+    bias, bias_sigma : array-like, optional
+        Master bias, adu, and its standard deviation. Without ``bias`` (it is subtracted already)
+        that is not added, and serves for ``shared_bias`` alone.
+    dark, dark_sigma : array-like, optional
+        Master dark, adu, and its standard deviation.
     dark_scale : float
         What the dark is multiplied by.
     shared_bias : bool
-        The dark was freed of the same bias. Without ``dark_variance`` it has no effect.
+        The dark was freed of the same bias. Without ``dark_sigma`` it has no effect.
     linearity : sequence of float, optional
         Coefficients :math:`c_0, c_1, \ldots` of the factor that linearizes,
         :math:`S (c_0 + c_1 S + c_2 S^2 + \ldots)`. The dark is linearized already; the variance
@@ -99,8 +99,8 @@ def calibrate(
         False leaves the pixels in adu; the gain then serves the noise only.
     read_noise : array-like, optional
         Electron. With it, the variance is made from the signal.
-    flat, flat_variance : array-like, optional
-        Master flat, dimensionless, normalized, and its variance.
+    flat, flat_sigma : array-like, optional
+        Master flat, dimensionless, normalized, and its standard deviation.
     flat_min : float
         Where the flat is lower (or not a number) the pixel is divided by 1 and flagged.
     variance : array-like, optional
@@ -163,20 +163,20 @@ def calibrate(
         )
     wide = _is_wide(raw.dtype, bscale, bzero)
     bits_to_set = Bits() if bits is None else bits
-    shared = shared_bias and dark_variance is not None
+    shared = shared_bias and dark_sigma is not None
     bias_share = (bias is not None) - (2 * dark_scale if shared else 0)
     dark_share = dark_scale**2
     planes = {
         "level": level,
         "level_variance": level_variance,
         "bias": bias,
-        "bias_variance": bias_variance if bias_share != 0 else None,
+        "bias_sigma": bias_sigma if bias_share != 0 else None,
         "dark": dark,
-        "dark_variance": dark_variance if dark_share != 0 else None,
+        "dark_sigma": dark_sigma if dark_share != 0 else None,
         "gain": gain,
         "read_noise": read_noise,
         "flat": flat,
-        "flat_variance": flat_variance,
+        "flat_sigma": flat_sigma,
         "variance": variance,
     }
     with np.errstate(all="ignore"):

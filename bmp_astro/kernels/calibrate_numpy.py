@@ -7,12 +7,12 @@ For each pixel, in float32 except where it is said (every operation is rounded):
     x = w - level - bias
     x = x (c0 + x (c1 + x (c2 ...)))
     v = variance, or max(x, 0) (1 / gain) + (read_noise / gain)^2
-    v = v + level_variance + bias_variance bias_share + dark_variance dark_share
+    v = v + level_variance + bias_sigma^2 bias_share + dark_sigma^2 dark_share
     v = max(v, 0)                       when it is a difference
     x = x - dark dark_scale
     f = gain / flat, or gain where the flat is low
     x = x f
-    v = ((v + x x flat_variance (1 / gain^2)) f) f       the second term 0 where the flat is low
+    v = ((v + x x flat_sigma^2 (1 / gain^2)) f) f     the second term 0 where the flat is low
     v = sqrt(v)                         when the deviation is wanted
 
 Terms that are absent are left out.
@@ -36,13 +36,13 @@ class Terms(NamedTuple):
     level: Plane
     level_variance: Plane
     bias: Plane
-    bias_variance: Plane
+    bias_sigma: Plane
     dark: Plane
-    dark_variance: Plane
+    dark_sigma: Plane
     gain: Plane
     read_noise: Plane
     flat: Plane
-    flat_variance: Plane
+    flat_sigma: Plane
     variance: Plane
     saturation: Plane
 
@@ -153,14 +153,12 @@ def _set_variance(signal: np.ndarray, terms: Terms, rules: Rules, out: np.ndarra
         np.maximum(signal, 0, out=out)
         out *= 1 / terms.gain
         out += (terms.read_noise / terms.gain) ** 2
-    parts = (
-        (terms.level_variance, 1),
-        (terms.bias_variance, rules.bias_share),
-        (terms.dark_variance, rules.dark_share),
-    )
-    for part, factor in parts:
-        if part is not None:
-            out += _times(part, factor)
+    if terms.level_variance is not None:
+        out += terms.level_variance
+    shares = ((terms.bias_sigma, rules.bias_share), (terms.dark_sigma, rules.dark_share))
+    for sigma, share in shares:
+        if sigma is not None:
+            out += _times(np.square(sigma), share)
     if rules.floored:
         np.maximum(out, 0, out=out)
 
@@ -181,9 +179,9 @@ def _apply_gain_and_flat(terms: Terms, rules: Rules, out: Planes) -> None:
     out.data[...] *= factor
     if out.variance is None:
         return
-    if low is not None and terms.flat_variance is not None:
+    if low is not None and terms.flat_sigma is not None:
         flat_part = out.data * out.data
-        flat_part *= terms.flat_variance
+        flat_part *= np.square(terms.flat_sigma)
         flat_part *= 1 / (gain * gain)  # the factor, squared, brings it back
         flat_part[np.broadcast_to(low, flat_part.shape)] = 0
         out.variance[...] += flat_part

@@ -53,8 +53,8 @@ void load_doubles(const plane *p, ptrdiff_t y, ptrdiff_t x, size_t n, double *re
 
 /* calibrate.c */
 typedef enum {
-    LEVEL, LEVEL_VARIANCE, BIAS, BIAS_VARIANCE, DARK, DARK_VARIANCE, GAIN, READ_NOISE,
-    FLAT, FLAT_VARIANCE, VARIANCE, SATURATION, N_TERMS
+    LEVEL, LEVEL_VARIANCE, BIAS, BIAS_SIGMA, DARK, DARK_SIGMA, GAIN, READ_NOISE,
+    FLAT, FLAT_SIGMA, VARIANCE, SATURATION, N_TERMS
 } term;
 
 enum { MOST_FLAGS = 8 };

@@ -150,17 +150,17 @@ def common_variance(kind: str, raws: Sequence[RawFrame], rows: slice) -> np.ndar
     """
     first = raws[0]
     gains = first.gains
-    bias = first.bias.variance if first.bias is not None else None
-    dark = first.dark.variance if first.dark is not None else None
+    bias = first.bias.variance(rows) if first.bias is not None else None
+    dark = first.dark.variance(rows) if first.dark is not None else None
     if bias is None and dark is None:
         return None
     scale = float(np.mean([raw.dark_scale for raw in raws]))
     shared = first.shares_bias and dark is not None
     total: np.ndarray | float = 0.0
     if bias is not None:
-        total = bias[rows] * (1 - 2 * scale if shared else 1.0)
+        total = bias * (1 - 2 * scale if shared else 1.0)
     if dark is not None:
-        total = total + scale**2 * dark[rows]
+        total = total + scale**2 * dark
     if kind == "flat" and gains is not None:
         total = total * (gains[rows] if isinstance(gains, np.ndarray) else gains) ** 2
     return np.maximum(total, 0.0)

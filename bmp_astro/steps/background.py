@@ -157,7 +157,7 @@ def subtract_fringe(
         scale, error = _fitted(ccd.data[good].astype(float), pattern[good].astype(float), master)
     variance = variance_of(ccd)
     if variance is not None:
-        own = 0.0 if master.variance is None else scale**2 * master.variance
+        own = 0.0 if master.sigma is None else scale**2 * master.variance()
         variance = variance + own + (error * pattern) ** 2
         variance = StdDevUncertainty(np.sqrt(variance).astype(np.float32))
     data = (ccd.data - np.float32(scale) * pattern).astype(np.float32)

@@ -58,7 +58,7 @@ def bias_terms(frame: CCDData, master: Master) -> dict[str, Any]:
     """Return the kernel's terms of a master bias, and write it into the frame's header."""
     pedestal = pedestal_beyond(frame, master)
     record_bias(frame.header, master)
-    terms = {"bias": master.ccd.data, "bias_variance": master.variance, "flags": master.flags}
+    terms = {"bias": master.ccd.data, "bias_sigma": master.sigma, "flags": master.flags}
     return terms if pedestal == 0 else terms | {"level": pedestal}
 
 

@@ -273,12 +273,12 @@ def _linear(
     """Return the corrected frame, for which the terms so far are applied, and what they leave."""
     linear = correct_linearity(run(frame, *parts), linearity)
     if linear.uncertainty is not None:
-        return linear, [{} if bias is None else {"bias_variance": bias.variance}]
+        return linear, [{} if bias is None else {"bias_sigma": bias.sigma}]
     constant = level_variance(frame)
-    if bias is None or bias.variance is None:
+    if bias is None or bias.sigma is None:
         return linear, [{"level_variance": constant}]
     # the kernel takes a bias that is subtracted already for a share of the dark's
-    return linear, [{"level_variance": constant + bias.variance, "bias_variance": bias.variance}]
+    return linear, [{"level_variance": constant + bias.variance(), "bias_sigma": bias.sigma}]
 
 
 def _flag_terms(
@@ -331,4 +331,4 @@ def _with_uncertainty(
 ) -> tuple[CCDData, list[dict[str, Any]]]:
     """Return the frame with an uncertainty whose gain is not the one to apply."""
     made = run(frame, *parts, {"apply_gain": False})
-    return made, [{} if bias is None else {"bias_variance": bias.variance}]
+    return made, [{} if bias is None else {"bias_sigma": bias.sigma}]

@@ -71,7 +71,7 @@ def subtract_dark(
     bias = None if master_bias is None else open_master(master_bias, "bias", ccd)
     terms = dark_terms(frame, master, dark_scale, bias, instrument)
     if terms.get("shared_bias"):  # the bias itself is gone, its error is in the frame's
-        terms["bias_variance"] = bias.variance
+        terms["bias_sigma"] = bias.sigma
     return run(frame, terms)
 
 
@@ -90,13 +90,13 @@ def dark_terms(
         pedestal = pedestal_beyond(frame, master)
         return {
             "bias": master.ccd.data,
-            "bias_variance": master.variance,
+            "bias_sigma": master.sigma,
             "flags": master.flags,
             **({} if pedestal == 0 else {"level": pedestal}),
         }
     return {
         "dark": master.ccd.data,
-        "dark_variance": master.variance,
+        "dark_sigma": master.sigma,
         "dark_scale": scale,
         "shared_bias": bias is not None and _is_freed_of(master, bias),
         "flags": master.flags,

@@ -59,7 +59,7 @@ def flat_terms(frame: CCDData, master: Master, flat_min: float) -> dict[str, Any
     record_flat(frame.header, master, flat_min)
     return {
         "flat": master.ccd.data,
-        "flat_variance": master.variance,
+        "flat_sigma": master.sigma,
         "flat_min": flat_min,
         "flags": master.flags,
     }

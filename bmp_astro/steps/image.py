@@ -82,6 +82,15 @@ def variance_of(ccd: CCDData) -> np.ndarray | None:
     return (variance.array * variance.unit).to_value(ccd.unit**2)
 
 
+def sigma_of(ccd: CCDData) -> np.ndarray | None:
+    """Return the standard deviation of an image in its unit: its own array where that is one."""
+    uncertainty = ccd.uncertainty
+    if isinstance(uncertainty, StdDevUncertainty) and uncertainty.unit == ccd.unit:
+        return uncertainty.array
+    variance = variance_of(ccd)
+    return None if variance is None else np.sqrt(variance)
+
+
 def joined_flags(*planes: np.ndarray | None) -> np.ndarray | None:
     """Return the bits of all planes together; None where there is no plane at all."""
     joined = None

@@ -10,7 +10,7 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
+from astropy.nddata import CCDData, StdDevUncertainty
 
 from ..fits import (
     GENERIC,
@@ -23,7 +23,7 @@ from ..fits import (
 )
 from ..fits.readouts import cut_readouts
 from ..fits.section import Section
-from .image import remade, variance_of
+from .image import remade, sigma_of
 from .window import window_in
 
 CACHE_SIZE = 4  # a bias, a dark, a flat, and a mask of bad pixels
@@ -40,9 +40,13 @@ class Master:
         self._whole = whole
 
     @cached_property
-    def variance(self) -> np.ndarray | None:
-        """Variance, ``(ny, nx)``, in the unit of the master squared."""
-        return variance_of(self.ccd)
+    def sigma(self) -> np.ndarray | None:
+        """Standard deviation, ``(ny, nx)``, in the unit of the master."""
+        return sigma_of(self.ccd)
+
+    def variance(self, rows: slice = slice(None)) -> np.ndarray | None:
+        """Return the variance in some rows, made anew: a plane of it is kept by nobody."""
+        return None if self.sigma is None else np.square(self.sigma[rows])
 
     @cached_property
     def flags(self) -> np.ndarray | None:
@@ -64,11 +68,11 @@ class Master:
 
     def window(self, section: Section) -> "Master":
         """Return a window of it, whose planes are views."""
-        variance = None if self.variance is None else self.variance[section]
+        sigma = None if self.sigma is None else self.sigma[section]
         ccd = remade(
             self.ccd,
             data=self.ccd.data[section],
-            uncertainty=None if variance is None else VarianceUncertainty(variance, copy=False),
+            uncertainty=None if sigma is None else StdDevUncertainty(sigma, copy=False),
             flags=None if self.flags is None else self.flags[section],
             wcs=None,
         )
@@ -90,7 +94,7 @@ def load_master(master: str | os.PathLike | CCDData) -> CCDData:
     -------
     `~astropy.nddata.CCDData`
         What came from a file is shared by all callers, so that its arrays are read-only; its
-        uncertainty is a `~astropy.nddata.VarianceUncertainty`, and it has ``flags`` but no mask,
+        uncertainty is a `~astropy.nddata.StdDevUncertainty`, and it has ``flags`` but no mask,
         which would say the same again.
 
     Raises
@@ -290,14 +294,14 @@ def _read(path: str) -> Master:
 
 
 def _shared(ccd: CCDData, path: str) -> Master:
-    """Return a master with its variance for its uncertainty, and flags alone; all read-only."""
-    variance, flags = variance_of(ccd), flags_of(ccd)
-    if variance is not None:
-        ccd.uncertainty = VarianceUncertainty(variance, copy=False)
+    """Return a master with its standard deviation, and flags alone; all read-only."""
+    sigma, flags = sigma_of(ccd), flags_of(ccd)
+    if sigma is not None:
+        ccd.uncertainty = StdDevUncertainty(sigma, copy=False)
     if flags is not None and not flags.any():  # as most are: it takes no memory then
         flags = np.broadcast_to(np.uint8(0), ccd.shape)
     ccd.flags, ccd.mask = flags, None
-    for plane in (ccd.data, variance, flags):
+    for plane in (ccd.data, sigma, flags):
         if plane is not None:
             plane.setflags(write=False)
     return Master(ccd, Path(path).name)

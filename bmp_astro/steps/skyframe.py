@@ -86,7 +86,7 @@ def subtract_sky(
     sky = np.where(known, sky, np.float32(typical)) * np.float32(scale)
     variance = variance_of(ccd)
     if variance is not None:
-        own = 0.0 if master.variance is None else np.where(known, scale**2 * master.variance, 0)
+        own = 0.0 if master.sigma is None else np.where(known, scale**2 * master.variance(), 0)
         variance = StdDevUncertainty(np.sqrt(variance + own).astype(np.float32))
     data = (ccd.data - sky).astype(np.float32)
     frame = remade(ccd, data=data, uncertainty=variance, flags=flags)

@@ -74,8 +74,8 @@ def create_uncertainty(
     noise = required(noise, "read noise", "read_noise")
     record_uncertainty(frame.header, gain, noise, source)
     constant = level_variance(ccd)
-    if bias is not None and bias.variance is not None:
-        constant = constant + bias.variance
+    if bias is not None and bias.sigma is not None:
+        constant = constant + bias.variance()
     terms = noise_terms(frame.header, gain, noise, instrument)
     made = run_kernel(ccd.data, level_variance=constant, **terms, apply_gain=False, deviation=True)
     return remade(frame, uncertainty=StdDevUncertainty(made.variance, copy=False))

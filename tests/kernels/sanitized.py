@@ -42,10 +42,10 @@ def calibrate_everything(rng):
             calibrate(
                 view,
                 **terms,
-                bias_variance=next(views(plane)),
+                bias_sigma=next(views(plane)),
                 gain=1.5,
                 read_noise=plane,
-                flat_variance=plane[:, ::-1],
+                flat_sigma=plane[:, ::-1],
                 linearity=[1, 1e-4, 1e-9],
                 saturation=60,
                 flags=[np.ones(shape, np.uint8)[:, ::-1], raw.astype(np.uint8)],

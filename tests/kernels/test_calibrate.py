@@ -20,15 +20,15 @@ def make_terms(seed=0, shape=SHAPE):
         "level": rng.normal(500, 1, (shape[0], 1)),
         "level_variance": 0.25,
         "bias": rng.normal(300, 3, shape).astype(np.float32),
-        "bias_variance": rng.uniform(1, 2, shape).astype(np.float32),
+        "bias_sigma": rng.uniform(1, 1.4, shape).astype(np.float32),
         "dark": rng.normal(40, 10, shape).astype(np.float32),
-        "dark_variance": rng.uniform(2.5, 4, shape).astype(np.float32),
+        "dark_sigma": rng.uniform(1.6, 2, shape).astype(np.float32),
         "dark_scale": 0.4,
         "shared_bias": True,
         "gain": 1.7,
         "read_noise": 8.0,
         "flat": rng.normal(1, 0.05, shape).astype(np.float32),
-        "flat_variance": rng.uniform(1e-6, 1e-4, shape).astype(np.float32),
+        "flat_sigma": rng.uniform(1e-3, 1e-2, shape).astype(np.float32),
         "saturation": 55000,
         "bits": BITS,
     }
@@ -37,14 +37,17 @@ def make_terms(seed=0, shape=SHAPE):
 
 def oracle(raw, t):
     """Return data and variance by the equation, in float64."""
-    s, g, bias_var = t["dark_scale"], t["gain"], t["bias_variance"].astype(float)
+    s, g = t["dark_scale"], t["gain"]
+    bias_var, dark_var, flat_var = (
+        t[f"{k}_sigma"].astype(float) ** 2 for k in ("bias", "dark", "flat")
+    )
     signal = raw.astype(float) - t["level"] - t["bias"]
     variance = np.maximum(signal, 0) / g + (t["read_noise"] / g) ** 2 + t["level_variance"]
     variance += bias_var * (1 - 2 * s if t["shared_bias"] else 1)
-    variance += s**2 * t["dark_variance"].astype(float)
+    variance += s**2 * dark_var
     flat = t["flat"].astype(float)
     x = g * (signal - s * t["dark"].astype(float)) / flat
-    return x, (g**2 * variance + x**2 * t["flat_variance"]) / flat**2
+    return x, (g**2 * variance + x**2 * flat_var) / flat**2
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -83,9 +86,9 @@ def test_absent_terms_leave_the_frame_as_it_is():
 def test_given_variance_is_propagated():
     raw, terms = make_terms()
     known = np.full(SHAPE, 100.0)
-    got = calibrate(raw, variance=known, bias=terms["bias"], bias_variance=terms["bias_variance"])
-    np.testing.assert_allclose(got.variance, 100 + terms["bias_variance"], rtol=1e-6)
-    already = calibrate(raw, variance=known, bias_variance=terms["bias_variance"])
+    got = calibrate(raw, variance=known, bias=terms["bias"], bias_sigma=terms["bias_sigma"])
+    np.testing.assert_allclose(got.variance, 100 + terms["bias_sigma"] ** 2, rtol=1e-6)
+    already = calibrate(raw, variance=known, bias_sigma=terms["bias_sigma"])
     np.testing.assert_array_equal(already.variance, known)
 
 
@@ -104,9 +107,7 @@ def test_negative_signal_has_read_noise_only():
 
 def test_low_flat_divides_by_one_and_is_flagged():
     flat = np.array([[1.0, 0.0999, 0.1, np.nan, -1.0]])
-    got = calibrate(
-        np.full((1, 5), 10.0), variance=4.0, flat=flat, flat_variance=flat**2, bits=BITS
-    )
+    got = calibrate(np.full((1, 5), 10.0), variance=4.0, flat=flat, flat_sigma=flat, bits=BITS)
     np.testing.assert_allclose(got.data, [[10, 10, 100, 10, 10]], rtol=1e-6)
     np.testing.assert_array_equal(got.flags, [[0, 4, 0, 4, 4]])
     np.testing.assert_allclose(got.variance[0, [1, 3, 4]], 4)
@@ -275,8 +276,8 @@ def test_pulls_with_a_shared_bias_are_of_width_one(n_bias, n_dark):
     bias_variance = (noise / gain) ** 2 / n_bias
     dark_variance = (dark_rate + noise**2) / gain**2 / n_dark + bias_variance
     terms = {
-        "bias_variance": bias_variance,
-        "dark_variance": dark_variance,
+        "bias_sigma": bias_variance**0.5,
+        "dark_sigma": dark_variance**0.5,
         "gain": gain,
         "read_noise": noise,
         "shared_bias": True,

@@ -91,9 +91,9 @@ def frames(draw):
         "level": term(500, 20),
         "level_variance": term(0.3, 0.1, positive=True),
         "bias": term(300, 10),
-        "bias_variance": term(2, 0.5, positive=True),
+        "bias_sigma": term(2, 0.5, positive=True),
         "dark": term(40, 20),
-        "dark_variance": term(3, 1, positive=True),
+        "dark_sigma": term(3, 1, positive=True),
         "dark_scale": draw(st.sampled_from([0.0, 0.3, 0.5, 1.0, 7.1])),
         "shared_bias": draw(st.booleans()),
         "linearity": draw(st.sampled_from([None, [1.1], [1.0, 1e-6, -3e-11]])),
@@ -102,7 +102,7 @@ def frames(draw):
         "read_noise": read_noise,
         "variance": term(100, 10, positive=True) if read_noise is None else None,
         "flat": term(1, 0.4),
-        "flat_variance": term(1e-4, 1e-5, positive=True),
+        "flat_sigma": term(1e-2, 1e-3, positive=True),
         "saturation": term(5000, 2000),
         "flags": [
             strided(draw, rng.integers(0, 256, shape).astype(np.uint8))

@@ -44,7 +44,7 @@ def test_a_kept_master_is_what_its_file_says(made, tmp_path, reads):
     assert reads == [str(other)]
     for one, two in (
         (kept.ccd.data, read.ccd.data),
-        (kept.variance, read.variance),
+        (kept.sigma, read.sigma),
         (kept.flags, read.flags),
     ):
         np.testing.assert_array_equal(one, two)

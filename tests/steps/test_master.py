@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.nddata import CCDData, VarianceUncertainty
+from astropy.nddata import CCDData, StdDevUncertainty
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -54,8 +54,8 @@ def test_a_file_that_changed_is_read_again(sample, path):
 def test_a_loaded_master_is_shared_and_read_only(sample, path):
     ccd = master.load_master(path)
     assert master.load_master(str(path)) is ccd
-    assert isinstance(ccd.uncertainty, VarianceUncertainty)
-    np.testing.assert_allclose(ccd.uncertainty.array, sample.bias.uncertainty.array**2, rtol=1e-6)
+    assert isinstance(ccd.uncertainty, StdDevUncertainty)
+    np.testing.assert_allclose(ccd.uncertainty.array, sample.bias.uncertainty.array, rtol=1e-6)
     for plane in (ccd.data, ccd.uncertainty.array):
         with pytest.raises(ValueError, match="read-only"):
             plane[0, 0] = 1

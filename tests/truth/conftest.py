@@ -108,7 +108,7 @@ def expected_sigma(night, ccd, scene, masters, shared):
     """Return sigma by the kernel itself, of the light and the masters without their noise."""
     camera = night.detector
     read = {name: fits.open(path) for name, path in masters.items()}
-    variance = {name: np.square(hdus["UNCERT"].data.astype(float)) for name, hdus in read.items()}
+    sigma = {name: hdus["UNCERT"].data.astype(float) for name, hdus in read.items()}
     norm = read["master_flat"][0].header["FLATNORM"]
     dark = camera.dark_rate * EXPTIMES["dark"] / GAIN
     signal = camera.dark_rate * night.light_exptime + scene * camera.flats["V"]
@@ -117,14 +117,14 @@ def expected_sigma(night, ccd, scene, masters, shared):
     result = kernel(
         1000 + camera.bias + signal / GAIN,
         bias=1000 + camera.bias,
-        bias_variance=variance["master_bias"],
+        bias_sigma=sigma["master_bias"],
         dark=dark,
-        dark_variance=variance["master_dark"],
+        dark_sigma=sigma["master_dark"],
         dark_scale=ccd.header["DARKSCAL"],
         shared_bias=shared,
         gain=GAIN,
         read_noise=ccd.header["RDNOISE"],
         flat=camera.flats["V"] * FLAT_ELECTRONS / norm,
-        flat_variance=variance["master_flat"],
+        flat_sigma=sigma["master_flat"],
     )
     return np.sqrt(result.variance)
