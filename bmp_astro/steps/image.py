@@ -11,6 +11,7 @@ from ..fits import MaskBit, flags_of, with_flags
 from ..fits.cards import as_header
 from ..kernels.calibrate import Bits
 from ..kernels.calibrate import calibrate as run_kernel
+from ..memory import empty
 
 BITS = Bits(
     saturated=int(MaskBit.SATURATED),
@@ -75,7 +76,8 @@ def variance_of(ccd: CCDData) -> np.ndarray | None:
             "the image has an uncertainty of unknown kind: expected a StdDevUncertainty"
         )
     if isinstance(uncertainty, StdDevUncertainty) and uncertainty.unit == ccd.unit:
-        return np.square(uncertainty.array)  # what follows takes three copies for it
+        deviation = uncertainty.array  # what follows takes three copies for it
+        return np.square(deviation, out=empty(deviation.shape, deviation.dtype))
     variance = uncertainty.represent_as(VarianceUncertainty)
     if variance.unit is None or variance.unit == ccd.unit**2:
         return variance.array
