@@ -24,7 +24,7 @@ def compiled(part: str, *names: str) -> Extension:
 
 setup(
     ext_modules=[
-        compiled("kernels", "_kernels", "load", "calibrate", "combine"),
+        compiled("kernels", "_kernels", "load", "calibrate", "combine", "combine_raw"),
         compiled("fits", "_words"),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},

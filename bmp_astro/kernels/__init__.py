@@ -3,7 +3,7 @@
 `implementation` says which: ``"C"`` or ``"numpy"``.
 """
 
-from bmp_astro.kernels.calibrate import Bits, Calibrated, calibrate
+from bmp_astro.kernels.calibrate import Bits, Calibrated, Prepared, calibrate, prepare
 from bmp_astro.kernels.combine import Combined, combine
 from bmp_astro.kernels.compiled import implementation
 from bmp_astro.kernels.noise import Noise, pooled_noise
@@ -13,8 +13,10 @@ __all__ = [
     "Calibrated",
     "Combined",
     "Noise",
+    "Prepared",
     "calibrate",
     "combine",
     "implementation",
     "pooled_noise",
+    "prepare",
 ]

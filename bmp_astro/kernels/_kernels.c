@@ -11,16 +11,16 @@ static const char *const TERM_NAMES[N_TERMS] = {
     "read_noise", "flat", "flat_sigma", "variance", "saturation",
 };
 
-static int read_calibration(buffers *held, PyObject *args, calibration *c)
+/* Read all of a calibration but the arrays that it fills. */
+static int read_terms(buffers *held, PyObject *raw, PyObject *terms, PyObject *flags,
+                      PyObject *rules, calibration *c)
 {
-    PyObject *raw, *terms, *flags, *linearity, *data, *variance, *flags_out;
+    PyObject *linearity;
     unsigned char saturated, low_flat, no_data;
-    memset(c, 0, sizeof *c);
-    if (!PyArg_ParseTuple(args, "OO!O!(pddfffpOfpbbbpp)(OOO):calibrate", &raw, &PyTuple_Type, &terms,
-                          &PyTuple_Type, &flags, &c->wide, &c->bscale, &c->bzero, &c->bias_share, &c->dark_scale,
-                          &c->dark_share, &c->floored, &linearity, &c->flat_min, &c->apply_gain,
-                          &saturated, &low_flat, &no_data, &c->clean, &c->deviation, &data,
-                          &variance, &flags_out))
+    if (!PyArg_ParseTuple(rules, "pddfffpOfpbbbpp:rules", &c->wide, &c->bscale, &c->bzero,
+                          &c->bias_share, &c->dark_scale, &c->dark_share, &c->floored, &linearity,
+                          &c->flat_min, &c->apply_gain, &saturated, &low_flat, &no_data, &c->clean,
+                          &c->deviation))
         return -1;
     c->saturated = saturated;
     c->low_flat = low_flat;
@@ -54,16 +54,30 @@ static int read_calibration(buffers *held, PyObject *args, calibration *c)
         if (c->linearity == NULL)
             return -1;
     }
-    if (data == Py_None || read_target(held, data, "data", ny, nx, F32, &c->data) < 0
-        || read_target(held, variance, "variance", ny, nx, F32, &c->variance) < 0
-        || read_target(held, flags_out, "flags", ny, nx, U8, &c->flags_out) < 0) {
+    if (c->apply_gain && c->terms[GAIN].start == NULL) {
+        PyErr_SetString(PyExc_ValueError, "terms that the result needs are absent");
+        return -1;
+    }
+    return 0;
+}
+
+static int read_calibration(buffers *held, PyObject *args, calibration *c)
+{
+    PyObject *raw, *terms, *flags, *rules, *data, *variance, *flags_out;
+    memset(c, 0, sizeof *c);
+    if (!PyArg_ParseTuple(args, "OO!O!O!(OOO):calibrate", &raw, &PyTuple_Type, &terms, &PyTuple_Type,
+                          &flags, &PyTuple_Type, &rules, &data, &variance, &flags_out)
+        || read_terms(held, raw, terms, flags, rules, c) < 0)
+        return -1;
+    if (data == Py_None || read_target(held, data, "data", c->ny, c->nx, F32, &c->data) < 0
+        || read_target(held, variance, "variance", c->ny, c->nx, F32, &c->variance) < 0
+        || read_target(held, flags_out, "flags", c->ny, c->nx, U8, &c->flags_out) < 0) {
         if (!PyErr_Occurred())
             PyErr_SetString(PyExc_ValueError, "data: expected an array");
         return -1;
     }
     const int from_signal = c->terms[GAIN].start != NULL && c->terms[READ_NOISE].start != NULL;
-    if ((c->apply_gain && c->terms[GAIN].start == NULL)
-        || (c->variance.start != NULL && c->terms[VARIANCE].start == NULL && !from_signal)) {
+    if (c->variance.start != NULL && c->terms[VARIANCE].start == NULL && !from_signal) {
         PyErr_SetString(PyExc_ValueError, "terms that the result needs are absent");
         return -1;
     }
@@ -160,36 +174,19 @@ static int rule_is_sound(const combination *c, PyObject *variances, PyObject *no
            && !(variance != Py_None && variances == Py_None && noise == Py_None);
 }
 
-static int read_combination(buffers *held, PyObject *args, combination *c, plane *planes)
+/* Read how to combine frames of a shape that is known, and the arrays to fill. */
+static int read_rule(buffers *held, PyObject *numbers, PyObject *rule, PyObject *noise,
+                     PyObject *out, PyObject *variances, combination *c)
 {
-    PyObject *frames, *variances, *flags, *scale, *offset, *k2, *weights, *noise;
-    PyObject *data, *variance, *count, *flags_out;
-    if (!PyArg_ParseTuple(args, "OOO(OOOO)(iiiiiiiidddiibp)O(OOOO):combine", &frames, &variances,
-                          &flags, &scale, &offset, &k2, &weights, &c->method, &c->clip,
-                          &c->center_is_mean, &c->deviation, &c->n_low, &c->n_high,
-                          &c->max_iterations, &c->min_keep, &c->limit_low, &c->limit_high,
-                          &c->quantum, &c->fewest_for_clipping, &c->fewest_for_mad, &c->lost_bit,
-                          &c->wide, &noise, &data, &variance, &count, &flags_out))
+    PyObject *scale, *offset, *k2, *weights, *data, *variance, *count, *flags_out;
+    if (!PyArg_ParseTuple(numbers, "OOOO:numbers", &scale, &offset, &k2, &weights)
+        || !PyArg_ParseTuple(rule, "iiiiiiiidddiibp:rule", &c->method, &c->clip,
+                             &c->center_is_mean, &c->deviation, &c->n_low, &c->n_high,
+                             &c->max_iterations, &c->min_keep, &c->limit_low, &c->limit_high,
+                             &c->quantum, &c->fewest_for_clipping, &c->fewest_for_mad,
+                             &c->lost_bit, &c->wide)
+        || !PyArg_ParseTuple(out, "OOOO:out", &data, &variance, &count, &flags_out))
         return -1;
-    c->ny = -1;
-    c->frames = planes;
-    if (read_stack(held, frames, "frames", 0, planes, c) < 0)
-        return -1;
-    for (Py_ssize_t f = 0; f < c->n; f++)
-        if (!c->wide && planes[f].type > I16 && planes[f].type != F32) {
-            PyErr_SetString(PyExc_ValueError, "frames: this type is wide");
-            return -1;
-        }
-    if (variances != Py_None) {
-        c->variances = planes + c->n;
-        if (read_stack(held, variances, "variances", 0, planes + c->n, c) < 0)
-            return -1;
-    }
-    if (flags != Py_None) {
-        c->flags = planes + 2 * c->n;
-        if (read_stack(held, flags, "flags", 1, planes + 2 * c->n, c) < 0)
-            return -1;
-    }
     if ((c->scale = read_doubles(held, scale, "scale", c->n)) == NULL
         || (c->offset = read_doubles(held, offset, "offset", c->n)) == NULL
         || (c->k2 = read_doubles(held, k2, "k2", c->n + 1)) == NULL)
@@ -210,14 +207,50 @@ static int read_combination(buffers *held, PyObject *args, combination *c, plane
     return read_target(held, flags_out, "flags", c->ny, c->nx, U8, &c->flags_out);
 }
 
+static int read_combination(buffers *held, PyObject *args, combination *c, plane *planes)
+{
+    PyObject *frames, *variances, *flags, *numbers, *rule, *noise, *out;
+    if (!PyArg_ParseTuple(args, "OOOO!O!OO!:combine", &frames, &variances, &flags, &PyTuple_Type,
+                          &numbers, &PyTuple_Type, &rule, &noise, &PyTuple_Type, &out))
+        return -1;
+    c->ny = -1;
+    c->frames = planes;
+    if (read_stack(held, frames, "frames", 0, planes, c) < 0)
+        return -1;
+    if (variances != Py_None) {
+        c->variances = planes + c->n;
+        if (read_stack(held, variances, "variances", 0, planes + c->n, c) < 0)
+            return -1;
+    }
+    if (flags != Py_None) {
+        c->flags = planes + 2 * c->n;
+        if (read_stack(held, flags, "flags", 1, planes + 2 * c->n, c) < 0)
+            return -1;
+    }
+    if (read_rule(held, numbers, rule, noise, out, variances, c) < 0)
+        return -1;
+    for (Py_ssize_t f = 0; f < c->n; f++)
+        if (!c->wide && planes[f].type > I16 && planes[f].type != F32) {
+            PyErr_SetString(PyExc_ValueError, "frames: this type is wide");
+            return -1;
+        }
+    return 0;
+}
+
+/* The number of frames in the list that is the first of the arguments; 0 if it is none. */
+static Py_ssize_t number_of_frames(PyObject *args)
+{
+    PyObject *frames = PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : NULL;
+    return frames != NULL && PyList_Check(frames) ? PyList_Size(frames) : 0;
+}
+
 static PyObject *kernels_combine(PyObject *Py_UNUSED(module), PyObject *args)
 {
     buffers held;
     combination c;
     int done = 0;
     memset(&c, 0, sizeof c);
-    PyObject *frames = PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : NULL;
-    c.n = frames != NULL && PyList_Check(frames) ? PyList_Size(frames) : 0;
+    c.n = number_of_frames(args);
     plane *planes = PyMem_Calloc(3 * (size_t)c.n + 1, sizeof *planes);
     if (planes == NULL)
         return PyErr_NoMemory();
@@ -240,12 +273,73 @@ static PyObject *kernels_combine(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* Read raw frames with their terms, all of one shape, and how to combine them. */
+static int read_raw_frames(buffers *held, PyObject *args, combination *c, calibration *frames)
+{
+    PyObject *list, *numbers, *rule, *noise, *out;
+    if (!PyArg_ParseTuple(args, "O!O!O!OO!:combine_raw", &PyList_Type, &list, &PyTuple_Type,
+                          &numbers, &PyTuple_Type, &rule, &noise, &PyTuple_Type, &out))
+        return -1;
+    for (Py_ssize_t f = 0; f < c->n; f++) {
+        PyObject *raw, *terms, *flags, *rules;
+        if (!PyArg_ParseTuple(PyList_GetItem(list, f), "OO!O!O!:frame", &raw, &PyTuple_Type, &terms,
+                              &PyTuple_Type, &flags, &PyTuple_Type, &rules)
+            || read_terms(held, raw, terms, flags, rules, &frames[f]) < 0)
+            return -1;
+        if (frames[f].ny != frames[0].ny || frames[f].nx != frames[0].nx) {
+            PyErr_SetString(PyExc_ValueError, "frames: they have different shapes");
+            return -1;
+        }
+    }
+    c->ny = c->n > 0 ? frames[0].ny : 0;
+    c->nx = c->n > 0 ? frames[0].nx : 0;
+    if (read_rule(held, numbers, rule, noise, out, Py_None, c) < 0)
+        return -1;
+    if (c->wide) {
+        PyErr_SetString(PyExc_ValueError, "frames: calibrated ones are not wide");
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *kernels_combine_raw(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    buffers held;
+    combination c;
+    int done = 0;
+    memset(&c, 0, sizeof c);
+    c.n = number_of_frames(args);
+    calibration *frames = PyMem_Calloc((size_t)c.n + 1, sizeof *frames);
+    if (frames == NULL)
+        return PyErr_NoMemory();
+    if (hold(&held, c.n * (N_TERMS + MOST_FLAGS + 2) + 12) < 0) {
+        PyMem_Free(frames);
+        return NULL;
+    }
+    const int wrong = read_raw_frames(&held, args, &c, frames);
+    if (!wrong) {
+        Py_BEGIN_ALLOW_THREADS
+        done = combine_raw(frames, &c);
+        Py_END_ALLOW_THREADS
+    }
+    let_go(&held);
+    PyMem_Free(frames);
+    if (wrong)
+        return NULL;
+    if (done < 0)
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"calibrate", kernels_calibrate, METH_VARARGS,
      "calibrate(raw, terms, flags, rules, out)\n--\n\nThe twin of calibrate_numpy.calibrate."},
     {"combine", kernels_combine, METH_VARARGS,
      "combine(frames, variances, flags, numbers, rule, noise, out)\n--\n\n"
      "The twin of combine_numpy.combine."},
+    {"combine_raw", kernels_combine_raw, METH_VARARGS,
+     "combine_raw(frames, numbers, rule, noise, out)\n--\n\n"
+     "The twin of combine_raw.combine_blocks."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,13 +1,13 @@
 """The arithmetic that turns a raw frame into a calibrated one, in one pass."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from bmp_astro.kernels import calibrate_numpy
-from bmp_astro.kernels.calibrate_numpy import Planes, Rules, Terms
+from bmp_astro.kernels.calibrate_numpy import Planes, Rules, Terms, part_of
 from bmp_astro.kernels.compiled import module, real_numbers
 from bmp_astro.kernels.outputs import outputs
 
@@ -31,7 +31,84 @@ class Calibrated(NamedTuple):
     flags: np.ndarray | None
 
 
-def calibrate(
+class Prepared(NamedTuple):
+    """A raw frame and what is to be done to it, all of it checked; made by `prepare`."""
+
+    raw: np.ndarray
+    terms: Terms
+    flags: tuple[np.ndarray, ...]
+    rules: Rules
+    has_flags: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the frame, ``(ny, nx)``."""
+        return self.raw.shape
+
+    @property
+    def has_variance(self) -> bool:
+        """Whether the terms tell the variance of the result."""
+        return self.terms.variance is not None or self.terms.read_noise is not None
+
+    def part(self, rows: slice, columns: slice) -> "Prepared":
+        """Return some rows and columns of the frame."""
+        terms = Terms(*(part_of(term, rows, columns) for term in self.terms))
+        flags = tuple(part_of(plane, rows, columns) for plane in self.flags)
+        return Prepared(self.raw[rows, columns], terms, flags, self.rules, self.has_flags)
+
+
+def calibrate(raw: np.ndarray, *, out: Calibrated | None = None, **terms: Any) -> Calibrated:
+    """Calibrate a frame, or any band of rows of one.
+
+    Parameters
+    ----------
+    raw : `~numpy.ndarray`
+        The pixels, adu, ``(ny, nx)``.
+    out : `Calibrated`, optional
+        Arrays to fill, of the shape and dtypes that are returned, in whose rows neighbors are
+        contiguous. They share no memory with an input.
+    **terms
+        What is done to it: see `prepare`.
+
+    Returns
+    -------
+    `Calibrated`
+        ``data`` and ``variance`` are float32, in electron and electron2 where a gain was applied,
+        else in adu and adu2. ``variance`` is None where neither ``variance`` nor ``read_noise``
+        is given; ``flags`` is uint8, or None where neither ``flags`` nor ``bits`` is given.
+
+    Raises
+    ------
+    ValueError
+        When a term has a shape that does not fit, or terms contradict each other.
+    TypeError
+        When the raw values are not real numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bmp_astro.kernels.calibrate import Bits, calibrate
+    >>> raw = np.array([[1100, 65535]], dtype=np.uint16)
+    >>> result = calibrate(raw, bias=100.0, gain=2.0, read_noise=10.0, saturation=65535,
+    ...                    bits=Bits(saturated=2, low_flat=4, no_data=32))
+    >>> result.data, result.flags
+    (array([[  2000., 130870.]], dtype=float32), array([[0, 2]], dtype=uint8))
+    >>> np.sqrt(result.variance[0, 0])  # of 2000 electron and a read noise of 10
+    np.float32(45.825756)
+    """
+    frame = prepare(raw, **terms)
+    wanted = {
+        "data": np.float32,
+        "variance": np.float32 if frame.has_variance else None,
+        "flags": np.uint8 if frame.has_flags else None,
+    }
+    inputs = [frame.raw, *frame.terms, *frame.flags]
+    result = Calibrated(*outputs(out, wanted, frame.shape, inputs))
+    _calibrate(frame.raw, frame.terms, frame.flags, frame.rules, Planes(*result))
+    return result
+
+
+def prepare(
     raw: np.ndarray,
     *,
     level: ArrayLike | None = None,
@@ -56,9 +133,8 @@ def calibrate(
     deviation: bool = False,
     bscale: float = 1.0,
     bzero: float = 0.0,
-    out: Calibrated | None = None,
-) -> Calibrated:
-    r"""Calibrate a frame, or any band of rows of one; every term may be absent.
+) -> Prepared:
+    r"""Check how a frame, or any band of rows of one, is to be calibrated; any term may be absent.
 
     With :math:`S` the linearized signal after overscan level and bias, :math:`s` the scale of the
     dark :math:`D`, :math:`g` the gain, :math:`R` the read noise and :math:`F` the flat,
@@ -117,16 +193,11 @@ def calibrate(
         deviation.
     bscale, bzero : float
         The value of a pixel is ``bscale * raw + bzero``: for what a FITS file stores.
-    out : `Calibrated`, optional
-        Arrays to fill, of the shape and dtypes that are returned, in whose rows neighbors are
-        contiguous. They share no memory with an input.
 
     Returns
     -------
-    `Calibrated`
-        ``data`` and ``variance`` are float32, in electron and electron2 where a gain was applied,
-        else in adu and adu2. ``variance`` is None where neither ``variance`` nor ``read_noise``
-        is given; ``flags`` is uint8, or None where neither ``flags`` nor ``bits`` is given.
+    `Prepared`
+        For `calibrate` and for `~bmp_astro.kernels.combine.combine`.
 
     Raises
     ------
@@ -145,14 +216,9 @@ def calibrate(
     Examples
     --------
     >>> import numpy as np
-    >>> from bmp_astro.kernels.calibrate import Bits, calibrate
-    >>> raw = np.array([[1100, 65535]], dtype=np.uint16)
-    >>> result = calibrate(raw, bias=100.0, gain=2.0, read_noise=10.0, saturation=65535,
-    ...                    bits=Bits(saturated=2, low_flat=4, no_data=32))
-    >>> result.data, result.flags
-    (array([[  2000., 130870.]], dtype=float32), array([[0, 2]], dtype=uint8))
-    >>> np.sqrt(result.variance[0, 0])  # of 2000 electron and a read noise of 10
-    np.float32(45.825756)
+    >>> from bmp_astro.kernels.calibrate import prepare
+    >>> prepare(np.zeros((2, 3)), bias=100.0).shape
+    (2, 3)
     """
     raw = real_numbers(raw)
     if raw.ndim != 2:
@@ -204,15 +270,7 @@ def calibrate(
         bits is not None,
         deviation,
     )
-    with_variance = variance is not None or read_noise is not None
-    wanted = {
-        "data": np.float32,
-        "variance": np.float32 if with_variance else None,
-        "flags": np.uint8 if flags is not None or bits is not None else None,
-    }
-    result = Calibrated(*outputs(out, wanted, raw.shape, [raw, *terms, *planes_of_flags]))
-    _calibrate(raw, terms, planes_of_flags, rules, Planes(*result))
-    return result
+    return Prepared(raw, terms, planes_of_flags, rules, flags is not None or bits is not None)
 
 
 def _is_wide(dtype: np.dtype, bscale: float, bzero: float) -> bool:

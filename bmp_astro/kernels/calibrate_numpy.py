@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 TILE_PIXELS = 1 << 17  # half a MiB of float32: a band's temporaries stay in a core's own cache
+_ALL = slice(None)
 
 Plane = np.ndarray | None
 
@@ -86,12 +87,19 @@ def calibrate(
         for start in range(0, ny, rows):
             band = slice(start, start + rows)
             tile = Planes(*(None if plane is None else plane[band] for plane in out))
-            of_band = Terms(*(t if t is None or len(t) == 1 else t[band] for t in terms))
             if tile.flags is not None:
                 tile.flags[...] = 0
                 for plane in flags:
-                    tile.flags[...] |= plane if len(plane) == 1 else plane[band]
-            _calibrate_tile(raw[band], of_band, rules, tile)
+                    tile.flags[...] |= part_of(plane, band)
+            _calibrate_tile(raw[band], Terms(*(part_of(t, band) for t in terms)), rules, tile)
+
+
+def part_of(plane: Plane, rows: slice, columns: slice = _ALL) -> Plane:
+    """Return some rows and columns of a plane; of an axis where one value serves all, that."""
+    if plane is None:
+        return None
+    plane = plane if plane.shape[0] == 1 else plane[rows]
+    return plane if columns is _ALL or plane.shape[1] == 1 else plane[:, columns]
 
 
 def _calibrate_tile(raw: np.ndarray, terms: Terms, rules: Rules, out: Planes) -> None:

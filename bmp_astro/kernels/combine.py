@@ -1,11 +1,12 @@
 """Combine a stack of frames into one, pixel by pixel."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bmp_astro.kernels import combine_numpy
+from bmp_astro.kernels.calibrate import Prepared
 from bmp_astro.kernels.clipping import (
     CLIPS,
     DEVIATIONS,
@@ -15,6 +16,7 @@ from bmp_astro.kernels.clipping import (
     Frames,
 )
 from bmp_astro.kernels.combine_numpy import Output, Plan, Planes
+from bmp_astro.kernels.combine_raw import combine_blocks
 from bmp_astro.kernels.compiled import module, real_numbers
 from bmp_astro.kernels.noise import Noise, pooled_noise
 from bmp_astro.kernels.outputs import outputs
@@ -45,7 +47,7 @@ class Combined(NamedTuple):
 
 
 def combine(
-    stack: np.ndarray | Sequence[np.ndarray],
+    stack: np.ndarray | Sequence[np.ndarray] | Sequence[Prepared],
     *,
     method: str = "mean",
     clip: str | None = None,
@@ -81,7 +83,9 @@ def combine(
     stack : `~numpy.ndarray` or sequence of `~numpy.ndarray`
         Frames of shape ``(n, ny, nx)``, or n of shape ``(ny, nx)`` each, of any integer or
         floating dtype, byte order and strides.  A window of rows gives the same pixels as the
-        whole, if `noise` is given.
+        whole, if `noise` is given.  Or n raw frames that are calibrated while they are combined,
+        for which the noise has to be given: their flags are those of the calibration, and a
+        variance is not propagated.
     method : {"mean", "median", "sum"}
         What is made of the values that are kept; "sum" adds them up, however few they are.
     clip : {None, "minmax", "sigma", "noise", "percentile"}
@@ -161,6 +165,9 @@ def combine(
     """
     frames = _frames(stack)
     n = len(frames)
+    are_raw = isinstance(frames[0], Prepared)
+    if are_raw and (noise is None or variance is not None or flags is not None):
+        raise ValueError("raw frames have flags of their own, and need noise= and no variance=")
     variances = _alike("variance", variance, frames)
     masks = _masks(flags, frames)
     _check(method, weights)
@@ -196,7 +203,7 @@ def combine(
         None if weights is None else _per_frame("weights", weights, n, 1.0),
         (np.ones(n + 1) if k is None else np.asarray(k, dtype=float)) ** 2,
         lost_bit,
-        not all(np.can_cast(frame.dtype, np.float32) for frame in frames),
+        not (are_raw or all(np.can_cast(frame.dtype, np.float32) for frame in frames)),
     )
     known = variances is not None or noise is not None
     wanted = {
@@ -206,14 +213,21 @@ def combine(
         "flags": np.uint8,
     }
     inputs = [plane for planes in (frames, variances, masks) if planes for plane in planes]
+    if are_raw:
+        inputs = [plane for one in frames for plane in (one.raw, *one.terms, *one.flags)]
     result = Combined(*outputs(out, wanted, frames[0].shape, inputs))
-    _combine(frames, variances, masks, plan, Output(*result))
+    if are_raw:
+        _combine_raw(frames, plan, Output(*result))
+    else:
+        _combine(frames, variances, masks, plan, Output(*result))
     return result
 
 
-def _frames(stack: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
+def _frames(stack: np.ndarray | Sequence[np.ndarray] | Sequence[Prepared]) -> list[Any]:
     """Return the frames of a stack as arrays that the kernels load; nothing is copied."""
-    frames = [real_numbers(frame) for frame in stack]
+    if len({isinstance(frame, Prepared) for frame in stack}) > 1:
+        raise TypeError("the stack has raw frames and others: expected all of them raw, or none")
+    frames = [one if isinstance(one, Prepared) else real_numbers(one) for one in stack]
     shapes = sorted({frame.shape for frame in frames})
     if len(shapes) != 1 or len(shapes[0]) != 2 or len(frames) > MOST_FRAMES:
         raise ValueError(
@@ -277,7 +291,17 @@ def _noise_of(
 def _combine_compiled(
     frames: list[np.ndarray], variances: Planes, masks: Planes, plan: Plan, out: Output
 ) -> None:
-    """Hand the plan to the compiled kernel, as numbers and arrays of numbers."""
+    """Hand frames to the compiled kernel."""
+    module.combine(frames, variances, masks, *_plan_numbers(plan), tuple(out))
+
+
+def _combine_raw_compiled(frames: list[Prepared], plan: Plan, out: Output) -> None:
+    """Hand frames that are still to be calibrated to the compiled kernel."""
+    module.combine_raw([frame[:4] for frame in frames], *_plan_numbers(plan), tuple(out))
+
+
+def _plan_numbers(plan: Plan) -> tuple[tuple, tuple, tuple | None]:
+    """Return the plan as numbers and arrays of numbers, for the compiled kernel."""
     rule, numbers = plan.clip, (plan.frames.scale, plan.frames.offset, plan.k2, plan.weights)
     settings = (
         METHODS.index(plan.method),
@@ -295,8 +319,7 @@ def _combine_compiled(
         plan.lost_bit,
         plan.wide,
     )
-    noise = None if plan.spread is None else _noise_numbers(plan)
-    module.combine(frames, variances, masks, numbers, settings, noise, tuple(out))
+    return numbers, settings, None if plan.spread is None else _noise_numbers(plan)
 
 
 def _noise_numbers(plan: Plan) -> tuple:
@@ -310,3 +333,4 @@ def _noise_numbers(plan: Plan) -> tuple:
 
 
 _combine = combine_numpy.combine if module is None else _combine_compiled
+_combine_raw = combine_blocks if module is None else _combine_raw_compiled

@@ -72,7 +72,7 @@ def combine(stack: Planes, variances: Planes, flags: Planes, plan: Plan, out: Ou
             result = _combine_tile(*tile, plan, known=out.variance is not None)
             for whole, piece in zip(out, result, strict=True):
                 if whole is not None:
-                    whole[part] = piece.reshape(-1, nx)
+                    whole[part] = piece.reshape(whole[part].shape)
 
 
 def _combine_tile(

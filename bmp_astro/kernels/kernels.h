@@ -110,4 +110,7 @@ typedef struct {
 int combine_float(const combination *c);
 int combine_double(const combination *c);
 
+/* combine_raw.c: the same of n frames that are still to be calibrated. */
+int combine_raw(const calibration *frames, const combination *c);
+
 #endif

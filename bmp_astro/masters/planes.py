@@ -1,7 +1,6 @@
 """The color planes of a mosaic, of which each makes a master flat of its own."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -33,7 +32,7 @@ def plane_source(source: Source, plane: Section) -> Source:
         return Band(*(None if each is None else np.ascontiguousarray(each[plane]) for each in band))
 
     shape = len(range(ny)[slice_y]), len(range(nx)[slice_x])
-    return replace(source, shape=shape, read=read)
+    return source.reading(read, shape=shape)
 
 
 def plane_view(combined: Combined, plane: Section) -> Combined:

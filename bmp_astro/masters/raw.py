@@ -11,7 +11,7 @@ import numpy as np
 
 from ..fits import Instrument, OpenFrame, Readout, calibrated_already, find_instrument
 from ..fits.readouts import ascending, readouts_in
-from ..kernels import Calibrated, calibrate
+from ..kernels import Calibrated, Prepared, calibrate, prepare
 from ..steps.amplifiers import raw_readouts
 from ..steps.bias import bias_terms
 from ..steps.dark import dark_terms, holds_bias
@@ -245,23 +245,29 @@ def _calibrated_source(
     gain, constant = applied["gain"], applied["level"]
     masters = {name: term for name, term in applied.items() if name != "level"}
 
-    def read(y0: int, y1: int, room: Room | None = None) -> Band:
-        pixels, flags, bzero = raw.pixels(y0, y1, None if room is None else room.stored)
+    def terms_of(y0: int, y1: int, stored: np.ndarray | None) -> dict[str, Any]:
+        pixels, flags, bzero = raw.pixels(y0, y1, stored)
         level = raw.level(y0, y1)
-        terms = {
-            name: term[y0:y1] if isinstance(term, np.ndarray) else term
-            for name, term in masters.items()
+        return {
+            "raw": pixels,
+            "bzero": bzero,
+            "level": constant if level is None else level,
+            "flags": flags,
+            "bits": BITS,
+            **{
+                name: term[y0:y1] if isinstance(term, np.ndarray) else term
+                for name, term in masters.items()
+            },
         }
-        result = kernel(
-            pixels,
-            bzero=bzero,
-            level=constant if level is None else level,
-            flags=flags,
-            bits=BITS,
-            out=None if room is None else Calibrated(room.data, None, room.flags),
-            **terms,
-        )
+
+    def read(y0: int, y1: int, room: Room | None = None) -> Band:
+        terms = terms_of(y0, y1, None if room is None else room.stored)
+        out = None if room is None else Calibrated(room.data, None, room.flags)
+        result = kernel(**terms, out=out)
         return Band(result.data, None, result.flags)
+
+    def prepared(y0: int, y1: int, stored: np.ndarray | None = None) -> Prepared:
+        return prepare(**terms_of(y0, y1, stored))
 
     middle = raw.shape[0] // 2
     some = raw.pixels(middle, min(middle + 4, raw.shape[0])).pixels
@@ -277,4 +283,5 @@ def _calibrated_source(
         has_flags=True,
         read=read,
         checksum=frame.checksum,
+        prepared=prepared if kernel is calibrate else None,
     )

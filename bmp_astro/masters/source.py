@@ -14,6 +14,7 @@ from astropy.units import UnitBase
 from ..core.threads import in_threads
 from ..fits import OpenFrame, flags_of
 from ..fits.section import Section, section_shape
+from ..kernels import Prepared
 from ..steps.image import variance_of
 from ..steps.quantum import quantum_of
 
@@ -74,6 +75,9 @@ class Source:
         arrays.
     checksum : callable, optional
         Gives the checksum of a frame's file, as `OpenFrame.checksum` does.
+    prepared : callable, optional
+        ``prepared(y0, y1, stored=None)`` gives the same rows as `read`, still to be calibrated, in
+        the bytes ``stored`` if they fit.
     """
 
     name: str
@@ -86,6 +90,11 @@ class Source:
     has_flags: bool
     read: Callable[..., Band]
     checksum: Callable[[], str] | None = None
+    prepared: Callable[..., Prepared] | None = None
+
+    def reading(self, read: Callable[..., Band], **changes: Any) -> "Source":
+        """Return a source of other rows, made of those of this one."""
+        return replace(self, read=read, prepared=None, **changes)
 
 
 def ccd_source(ccd: CCDData, name: str) -> Source:
@@ -142,7 +151,7 @@ def cropped(source: Source, section: Section) -> Source:
         band = source.read(rows.start + y0, rows.start + y1)
         return Band(*(None if plane is None else plane[:, columns] for plane in band))
 
-    return replace(source, shape=section_shape(section), read=read)
+    return source.reading(read, shape=section_shape(section))
 
 
 def sample_of(source: Source, pixels: int) -> Band:

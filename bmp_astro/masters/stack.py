@@ -10,7 +10,7 @@ from ..core.machine.resources import available_memory
 from ..core.threads import in_threads, threads_for
 from ..fits import MaskBit
 from ..fits.section import Section
-from ..kernels import Combined, Noise
+from ..kernels import Combined, Noise, Prepared
 from ..kernels import combine as combine_stack
 from ..kernels.median import median
 from ..memory import empty
@@ -21,6 +21,7 @@ from .source import Room, Source, good_values, sample_of
 LEVEL_PIXELS = 2**19  # their median is known to a thousandth of the noise of a pixel or two
 _MEMORY_SHARE = 0.25
 _BAND_BYTES = 2**25
+_RAW_BAND_BYTES = 2**24  # of frames that are calibrated while they are combined
 _RESULT_BYTES = 16  # a pixel's data, uncertainty, count, flags and mask, and room to turn one over
 _KERNEL_BYTES = 2**23
 _STORED_BYTES = 3  # a raw pixel of two bytes, with an overscan of up to half the image beside it
@@ -110,21 +111,22 @@ def combine_sources(
     }
     everywhere = (slice(0, ny), slice(0, nx))
     regions = noises if noises else [(everywhere, noise)]
-    rows, threads = _bands(sources, mem_limit, threads_for(num_threads))
+    read = _prepare if _are_raw(sources, regions, propagate) else _read
+    rows, threads = _bands(sources, mem_limit, threads_for(num_threads), raw=read is _prepare)
     own = threading.local()
 
     def one_band(y0: int) -> None:
         y1 = min(y0 + rows, ny)
         if not hasattr(own, "rooms"):
-            own.rooms = _rooms(len(sources), rows, nx)
-        stack, variance, flags = _read(sources, y0, y1, propagate, own.rooms)
+            own.rooms = _rooms(len(sources), rows, nx, raw=read is _prepare)
+        stack, variance, flags = read(sources, y0, y1, propagate, own.rooms)
         for (of_rows, columns), part_noise in regions:
             rows_here = slice(max(of_rows.start, y0), min(of_rows.stop, y1))
             if rows_here.start >= rows_here.stop:
                 continue
             here = slice(rows_here.start - y0, rows_here.stop - y0), columns
             planes = [
-                None if each is None else [plane[here] for plane in each]
+                None if each is None else [_part(plane, here) for plane in each]
                 for each in (stack, variance, flags)
             ]
             out = Combined(
@@ -143,14 +145,29 @@ def combine_sources(
     return result
 
 
-def _bands(sources: Sequence[Source], mem_limit: float | None, threads: int) -> tuple[int, int]:
+def _are_raw(
+    sources: Sequence[Source], regions: Sequence[tuple[Section, Noise | None]], propagate: bool
+) -> bool:
+    """Tell whether the frames can be calibrated while they are combined."""
+    is_known = all(noise is not None for _, noise in regions)
+    return is_known and not propagate and all(s.prepared is not None for s in sources)
+
+
+def _part(plane: np.ndarray | Prepared, section: Section) -> np.ndarray | Prepared:
+    """Return a part of some rows of a frame."""
+    return plane.part(*section) if isinstance(plane, Prepared) else plane[section]
+
+
+def _bands(
+    sources: Sequence[Source], mem_limit: float | None, threads: int, *, raw: bool
+) -> tuple[int, int]:
     """Return how many rows a band has, and how many bands may be in memory at a time."""
     ny, nx = sources[0].shape
     limit = _MEMORY_SHARE * available_memory() if mem_limit is None else float(mem_limit)
     left = limit - ny * nx * _RESULT_BYTES
-    one_row = nx * _bytes_of_pixel(sources)
+    one_row = nx * (_STORED_BYTES * len(sources) if raw else _bytes_of_pixel(sources))
     threads = int(min(threads, max(left // (_KERNEL_BYTES + one_row), 1)))
-    share = min(left / threads - _KERNEL_BYTES, _BAND_BYTES)
+    share = min(left / threads - _KERNEL_BYTES, _RAW_BAND_BYTES if raw else _BAND_BYTES)
     return int(min(max(share // one_row, 1), ny)), threads
 
 
@@ -160,12 +177,22 @@ def _bytes_of_pixel(sources: Sequence[Source]) -> int:
     return kept + 40
 
 
-def _rooms(number: int, rows: int, nx: int) -> list[Room]:
+def _rooms(number: int, rows: int, nx: int, *, raw: bool) -> list[Room] | list[np.ndarray]:
     """Return room for the bands of so many sources, one after the other; none of it is touched."""
+    if raw:
+        return list(np.empty((number, rows * nx * _STORED_BYTES), np.uint8))
     data = np.empty((number, rows, nx), np.float32)
     flags = np.empty((number, rows, nx), np.uint8)
     stored = np.empty(rows * nx * _STORED_BYTES, np.uint8)
     return [Room(*planes, stored) for planes in zip(data, flags, strict=True)]
+
+
+def _prepare(
+    sources: Sequence[Source], y0: int, y1: int, propagate: bool, rooms: Sequence[np.ndarray]
+) -> tuple[list[Prepared], None, None]:
+    """Read the same rows of all frames, which are still to be calibrated."""
+    pairs = zip(sources, rooms, strict=True)
+    return [source.prepared(y0, y1, stored) for source, stored in pairs], None, None
 
 
 def _read(

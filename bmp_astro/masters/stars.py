@@ -4,7 +4,6 @@ The tracks of cosmic rays are found in the same way, and masked as well.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -159,4 +158,4 @@ def _masked(source: Source, packed: np.ndarray) -> Source:
         stars = np.unpackbits(packed[y0:y1], axis=1, count=nx) * _BIT
         return Band(band.data, band.variance, stars if band.flags is None else band.flags | stars)
 
-    return replace(source, read=read, has_flags=True)
+    return source.reading(read, has_flags=True)

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from bmp_astro.kernels import calibrate_numpy, combine_numpy, compiled
+from bmp_astro.kernels import calibrate_numpy, combine_numpy, combine_raw, compiled
 
 
 @pytest.fixture(params=["C", "numpy"], autouse=True, scope="session")
@@ -19,7 +19,9 @@ def implementation(request):
         if request.param == "numpy":
             patch.setattr(calibrating, "_calibrate", calibrate_numpy.calibrate)
             patch.setattr(combining, "_combine", combine_numpy.combine)
+            patch.setattr(combining, "_combine_raw", combine_raw.combine_blocks)
         else:
             patch.setattr(calibrating, "_calibrate", compiled.module.calibrate)
             patch.setattr(combining, "_combine", combining._combine_compiled)
+            patch.setattr(combining, "_combine_raw", combining._combine_raw_compiled)
         yield request.param

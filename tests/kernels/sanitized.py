@@ -88,6 +88,20 @@ def combine_everything(rng):
     combine(np.zeros((2, 0, 3)))
 
 
+def combine_raw_everything(rng):
+    """Combine raw frames of few and many blocks while they are calibrated."""
+    from bmp_astro.kernels import Bits, Noise, combine, prepare
+
+    for n, shape in itertools.product((1, 5, 300), ((0, 5), (3, 1), (4, 1100), (60, 700))):
+        raw = rng.integers(0, 2000, (n, *shape)).astype(">u2")
+        plane = rng.uniform(0, 2, shape).astype(np.float32)
+        for view in itertools.islice(views(plane), 2):
+            terms = {"level": view[:, :1], "bias": view, "flat": view, "flags": raw[0].astype("u1")}
+            frames = [prepare(one, **terms, saturation=1900, bits=Bits(2, 4, 32)) for one in raw]
+            combine(frames, clip="noise", noise=Noise(90.0, 0.1))
+            combine([one.part(slice(1, 3), slice(0, 1)) for one in frames], noise=Noise(1.0))
+
+
 if __name__ == "__main__":
     load(sys.argv[1])
     assert hasattr(ctypes.CDLL(None), "__asan_init"), "the sanitizer does not run"
@@ -97,4 +111,5 @@ if __name__ == "__main__":
     with np.errstate(all="ignore"):
         calibrate_everything(np.random.default_rng(1))
         combine_everything(np.random.default_rng(2))
+        combine_raw_everything(np.random.default_rng(3))
     print("clean")
