@@ -284,4 +284,5 @@ def _calibrated_source(
         read=read,
         checksum=frame.checksum,
         prepared=prepared if kernel is calibrate else None,
+        prepared_bytes=raw.pixel_bytes,
     )

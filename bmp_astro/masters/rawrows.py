@@ -22,6 +22,7 @@ from ..steps.provenance import record_assembly, record_origin, record_overscan, 
 from ..steps.quantum import highest_value
 
 Rows = Callable[..., Any]
+_ASSEMBLED_BYTES = 8.0  # pixels that crosstalk has made floats, and a level for each
 
 
 class RawRows(NamedTuple):
@@ -29,7 +30,7 @@ class RawRows(NamedTuple):
 
     ``pixels(y0, y1, room=None)`` gives `StoredRows` of the trimmed frame, in the room if it can be;
     ``level(y0, y1)`` what is to be subtracted from them, if anything; ``saturation`` is the raw
-    level, adu, of all pixels or of each.
+    level, adu, of all pixels or of each; ``pixel_bytes`` is the memory that both take, by pixel.
     """
 
     shape: tuple[int, int]
@@ -37,6 +38,7 @@ class RawRows(NamedTuple):
     level: Rows
     overscan: OverscanLevel | None
     saturation: Any
+    pixel_bytes: float
 
 
 class _Headed(NamedTuple):
@@ -79,9 +81,9 @@ def rows_of_one(
             return None
         return _part(overscan.level, slice(rows.start + y0, rows.start + y1), columns)
 
-    return RawRows(
-        section_shape(window), pixels, level, overscan, _saturation(frame, saturation, camera)
-    )
+    shape = section_shape(window)
+    wide = frame.dtype.itemsize * frame.shape[1] / shape[1]  # the overscan is read with them
+    return RawRows(shape, pixels, level, overscan, _saturation(frame, saturation, camera), wide)
 
 
 def rows_of_many(
@@ -120,7 +122,8 @@ def rows_of_many(
         return None if plane is None else plane[:, columns]
 
     limit = limit[window] if isinstance(limit, np.ndarray) else limit
-    return RawRows(section_shape(window), pixels, level, assembly.overscan, limit)
+    shape = section_shape(window)
+    return RawRows(shape, pixels, level, assembly.overscan, limit, _ASSEMBLED_BYTES)
 
 
 class _Pixels:

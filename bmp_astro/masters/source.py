@@ -78,6 +78,8 @@ class Source:
     prepared : callable, optional
         ``prepared(y0, y1, stored=None)`` gives the same rows as `read`, still to be calibrated, in
         the bytes ``stored`` if they fit.
+    prepared_bytes : float
+        Memory that these take, by pixel.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Source:
     read: Callable[..., Band]
     checksum: Callable[[], str] | None = None
     prepared: Callable[..., Prepared] | None = None
+    prepared_bytes: float = 0.0
 
     def reading(self, read: Callable[..., Band], **changes: Any) -> "Source":
         """Return a source of other rows, made of those of this one."""

@@ -165,14 +165,16 @@ def _bands(
     ny, nx = sources[0].shape
     limit = _MEMORY_SHARE * available_memory() if mem_limit is None else float(mem_limit)
     left = limit - ny * nx * _RESULT_BYTES
-    one_row = nx * (_STORED_BYTES * len(sources) if raw else _bytes_of_pixel(sources))
+    one_row = nx * _bytes_of_pixel(sources, raw=raw)
     threads = int(min(threads, max(left // (_KERNEL_BYTES + one_row), 1)))
     share = min(left / threads - _KERNEL_BYTES, _RAW_BAND_BYTES if raw else _BAND_BYTES)
     return int(min(max(share // one_row, 1), ny)), threads
 
 
-def _bytes_of_pixel(sources: Sequence[Source]) -> int:
+def _bytes_of_pixel(sources: Sequence[Source], *, raw: bool) -> float:
     """Return the bytes that a pixel takes in a band: in the stack, while it is read, combined."""
+    if raw:
+        return sum(max(s.prepared_bytes, _STORED_BYTES) for s in sources)
     kept = sum(s.dtype.itemsize + 4 * s.has_variance + s.has_flags for s in sources)
     return kept + 40
 
