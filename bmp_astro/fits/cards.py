@@ -116,7 +116,8 @@ def as_header(cards: object) -> fits.Header:
 
 def _as_it_is(card: fits.Card) -> fits.Card | None:
     """Return a copy of a card that has room for all it says and can be written; else None."""
-    keyword, value, comment = card
+    # unpacked, a card works all three out four times
+    keyword, value, comment = card.keyword, card.value, card.comment
     if len(keyword) > 8 or not isinstance(value, str | int | float):
         return None
     width = _LONGEST_NUMBER if isinstance(value, float) else _width(value)

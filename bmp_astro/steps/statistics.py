@@ -66,7 +66,7 @@ def image_statistics(
         part = None if flags is None else flags[plane]
         sample = np.sort(even_sample(ccd.data[plane], part, n_good // max(len(colors), 1)))
         if sample.size:
-            found[color] = (float(_median(sample)), *clipped_background(sample))
+            found[color] = (float(_median(sample)), *_clipped(sample.astype(float)))
     if found:
         for name, values in zip(_LEVELS, zip(*found.values(), strict=True), strict=True):
             bmp_meta[name] = float(np.mean(values)) * ccd.unit
@@ -88,21 +88,19 @@ def _counts(data: np.ndarray, flags: np.ndarray | None) -> tuple[int, int, int]:
     for start in range(0, len(data), _BAND):
         rows = data[start : start + _BAND]
         bits = None if flags is None else flags[start : start + _BAND]
-        flagged = np.zeros(0, int) if bits is None else np.flatnonzero(bits != 0)
         lowest = rows.min()
         if lowest > -np.inf and rows.max() < np.inf:  # found sooner than where pixels are finite
-            n_good += rows.size - flagged.size
+            n_good += rows.size - (0 if bits is None else int(np.count_nonzero(bits)))
             if lowest < 0:
                 below = rows < 0
+                below = below if bits is None else np.logical_and(below, bits == 0, out=below)
                 n_negative += int(np.count_nonzero(below))
-                n_negative -= int(np.count_nonzero(below.ravel()[flagged]))
         else:
             good = _is_good(rows, bits)
             n_good += int(np.count_nonzero(good))
             n_negative += int(np.count_nonzero(good & (rows < 0)))
         if bits is not None:
-            saturated = bits.ravel()[flagged] & np.uint8(MaskBit.SATURATED)
-            n_saturated += int(np.count_nonzero(saturated))
+            n_saturated += int(np.count_nonzero(bits & np.uint8(MaskBit.SATURATED)))
     return n_good, n_negative, n_saturated
 
 
@@ -126,7 +124,11 @@ def clipped_background(pixels: np.ndarray) -> tuple[float, float]:
         The center of each pass is the median, and its sigma is by the median absolute deviation,
         which many stars disturb least.
     """
-    kept = np.sort(pixels).astype(float)
+    return _clipped(np.sort(pixels).astype(float))
+
+
+def _clipped(kept: np.ndarray) -> tuple[float, float]:
+    """Return the same of values in their order."""
     while True:
         center = float(_median(kept))
         sigma = _MAD_TO_SIGMA * _median_deviation(kept, center)
