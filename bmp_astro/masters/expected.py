@@ -150,17 +150,16 @@ def common_variance(kind: str, raws: Sequence[RawFrame], rows: slice) -> np.ndar
     """
     first = raws[0]
     gains = first.gains
-    bias = first.bias.variance(rows) if first.bias is not None else None
-    dark = first.dark.variance(rows) if first.dark is not None else None
-    if bias is None and dark is None:
-        return None
     scale = float(np.mean([raw.dark_scale for raw in raws]))
-    shared = first.shares_bias and dark is not None
-    total: np.ndarray | float = 0.0
-    if bias is not None:
-        total = bias * (1 - 2 * scale if shared else 1.0)
-    if dark is not None:
-        total = total + scale**2 * dark
+    factor = 1 - 2 * scale if first.shares_bias and first.dark is not None else 1.0
+    total = None
+    for master, times in ((first.bias, factor), (first.dark, scale**2)):
+        part = None if master is None else master.variance(rows)
+        if part is not None:
+            part *= times
+            total = part if total is None else np.add(total, part, out=part)
+    if total is None:
+        return None
     if kind == "flat" and gains is not None:
         total = total * (gains[rows] if isinstance(gains, np.ndarray) else gains) ** 2
-    return np.maximum(total, 0.0)
+    return np.maximum(total, 0.0, out=total)

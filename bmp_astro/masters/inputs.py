@@ -9,18 +9,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..core.threads import in_threads, threads_for
-from ..fits import Keyword, MaskBit, open_frame
+from ..fits import Keyword, open_frame
 from ..steps.dark import SAME_EXPOSURE
 from .alike import check_alike
 from .planes import plane_source, planes_of
 from .quality import FrameStats, InputRow, Limits, check_flat, frame_stats
 from .raw import Calibration, RawFrame, raw_frame
-from .source import sample_of
 
-_PIXELS = 2**16
 _OPENERS = 4  # at a time: more would wait for each other, and each may unpack a file
 _LINEAR = Keyword("MAXLIN", kind=float)
 
@@ -85,7 +81,8 @@ def open_inputs(
         one.raw = raw_frame(frame, one.row.path, how)
 
     def measuring(one: Input) -> None:
-        one.stats = frame_stats(one.raw.source, look=how.classification != "trust")
+        look = how.classification != "trust"
+        one.stats = frame_stats(one.raw.source, look=look, linear_to=_linear_to(one.raw))
         one.row.level = one.stats.level
         planes = planes_of(how.kind, one.raw).values()
         one.planes = [one.stats]
@@ -194,16 +191,15 @@ def check_inputs(
     return used
 
 
+def _linear_to(raw: RawFrame) -> float | None:
+    """Return up to which level a camera is linear, in the frame's unit, if its header says so."""
+    said = _LINEAR.read(raw.source.header)  # it has followed what was subtracted
+    return None if said is None else said * (1.0 if raw.gain is None else raw.gain)
+
+
 def _check_linear(one: Input, limits: Limits) -> None:
     """Refuse a flat of which too much is beyond the range in which the camera is linear."""
-    band = sample_of(one.raw.source, _PIXELS)
-    beyond = np.zeros(band.data.shape, bool)
-    if band.flags is not None:
-        beyond = (band.flags & np.uint8(MaskBit.NON_LINEAR)) != 0
-    said = _LINEAR.read(one.raw.source.header)  # it has followed what was subtracted
-    if said is not None:
-        beyond |= band.data > said * (1.0 if one.raw.gain is None else one.raw.gain)
-    fraction = float(np.mean(beyond))
+    fraction = one.stats.non_linear
     if fraction > limits.max_non_linear:
         one.row.refuse(
             f"not linear: {fraction:.1%} of its pixels are beyond the range in which the camera is "

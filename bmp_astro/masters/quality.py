@@ -8,7 +8,7 @@ import numpy as np
 from ..fits import MaskBit
 from ..kernels.median import median, middle_of
 from ..steps.stars import count_stars, some_rows
-from .source import Source, good_values, pixel_noise, sample_of
+from .source import Band, Source, good_values, pixel_noise, sample_of
 from .stack import LEVEL_PIXELS
 
 _PATCHES = 4
@@ -114,7 +114,8 @@ class FrameStats(NamedTuple):
 
     ``level`` is the mean of the middle half of its values, which is finer than the median of
     integers; ``patches`` are the medians of 4 x 4 parts. ``noise`` is that of single pixels, and
-    ``stars`` is how many are seen on a part of the frame.
+    ``stars`` is how many are seen on a part of the frame. ``saturated`` and ``non_linear`` are
+    fractions of the pixels.
     """
 
     level: float
@@ -124,6 +125,7 @@ class FrameStats(NamedTuple):
     saturated: float
     noise: float = 0.0
     stars: int = 0
+    non_linear: float = 0.0
 
 
 @dataclass
@@ -146,16 +148,14 @@ class InputRow:
             self.used, self.reason, self.error = False, reason, error
 
 
-def frame_stats(source: Source, *, look: bool = True) -> FrameStats:
+def frame_stats(source: Source, *, look: bool = True, linear_to: float | None = None) -> FrameStats:
     """Measure a frame on rows spread over it; ValueError when it has no good pixel.
 
     Of large frames these are half a million pixels, which know the level to a thousandth or two of
     the noise of one, and a part of them for the patches. Only ``look`` tells noise and stars.
+    Pixels above ``linear_to`` count as not linear, beside those that are flagged so.
     """
     band = sample_of(source, LEVEL_PIXELS)
-    saturated = 0.0
-    if band.flags is not None:
-        saturated = np.count_nonzero(band.flags & np.uint8(MaskBit.SATURATED)) / band.flags.size
     values = good_values(band)
     if not values.size:
         values = band.data[np.isfinite(band.data)]
@@ -173,10 +173,18 @@ def frame_stats(source: Source, *, look: bool = True) -> FrameStats:
         float(middle_of(ordered)),
         float(ordered.mean(dtype=float)),
         np.array(patches, dtype=float),
-        saturated,
+        _flagged(band, MaskBit.SATURATED),
         pixel_noise(band.data) if look else 0.0,
         count_stars(some_rows(band.data, _STAR_PIXELS)) if look else 0,
+        _flagged(band, MaskBit.NON_LINEAR, linear_to),
     )
+
+
+def _flagged(band: Band, bit: MaskBit, above: float | None = None) -> float:
+    """Return the fraction of pixels that have a bit, or are above a level."""
+    found = np.zeros(1, bool) if band.flags is None else (band.flags & np.uint8(bit)) != 0
+    found = found if above is None else found | (band.data > above)
+    return np.count_nonzero(found) / found.size
 
 
 def _middle_half(ordered: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ _SAMPLE_BANDS, _SAMPLE_ROWS = 4, 32
 _HALO = 8  # rows beside a band, so that a star at its edge is seen whole
 _BLOCK = 32  # pixels: the twilight's gradient is smooth on this scale
 _BOX = 5
+_MANY = 2**16  # boxes, of which a part tells the scatter
 _WORTH_TELLING = 1e-3  # of a flat's pixels: some cosmic rays are in each
 _GROW = 3
 _MAD_TO_SIGMA = 1.4826
@@ -117,7 +118,8 @@ def _bright_in(difference: np.ndarray, sigma: float) -> np.ndarray:
     difference[~np.isfinite(difference)] = 0
     difference -= _smooth(difference)
     box = _in_boxes(difference)
-    scatter = _MAD_TO_SIGMA * float(median(np.abs(box)))
+    few = box.ravel()[:: _BOX if box.size > _MANY else 1]  # neighboring boxes say much the same
+    scatter = _MAD_TO_SIGMA * float(median(np.abs(few)))
     stars = box > sigma * scatter if scatter > 0 else np.zeros(box.shape, bool)
     if stars.any():
         from scipy.ndimage import binary_dilation  # it takes long to import
@@ -131,8 +133,11 @@ def _in_boxes(difference: np.ndarray) -> np.ndarray:
     mean = np.pad(difference, _BOX // 2, mode="edge")
     for axis, size in enumerate(difference.shape):
         lines = np.moveaxis(mean, axis, 0)
-        mean = sum(lines[at : at + size] for at in range(_BOX)) / np.float32(_BOX)
-        mean = np.moveaxis(mean, 0, axis)
+        total = lines[:size] + lines[1 : 1 + size]
+        for at in range(2, _BOX):
+            total += lines[at : at + size]
+        total /= np.float32(_BOX)
+        mean = np.moveaxis(total, 0, axis)
     return mean
 
 
