@@ -1,6 +1,7 @@
 """The ``bmp-astro`` command; nothing but argument handling."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,18 @@ from .reduce import add_demo, add_reduce, add_report
 
 # What a shell tells of a command that Ctrl-C ended, and of one whose reader went away.
 STOPPED, UNREAD = 130, 141
+
+
+def command() -> int:
+    """Run the command in a process of its own, and return the process's status.
+
+    All that is left goes with the process: Python is kept from looking through it for garbage
+    before it ends, which takes longer than many a command.
+    """
+    try:
+        return main()
+    finally:
+        gc.freeze()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
