@@ -218,7 +218,7 @@ overscan_iterations, overscan_skip
         report.alarms += previous_alarm(kind, combined, *found)
     record_master(header, report, [one.raw for one in used], noise, norms)
     unit = u.dimensionless_unscaled if kind == "flat" else used[0].raw.source.unit
-    return as_ccd(combined, header, unit), report
+    return as_ccd(combined, header, unit, num_threads), report
 
 
 def _combine(

@@ -10,12 +10,13 @@ import numpy as np
 from astropy import units as u
 from astropy.nddata import CCDData, StdDevUncertainty
 
+from ..core.threads import in_threads
 from ..fits import find_instrument, open_frame, with_flags
 from ..kernels import Combined, Noise
 from .cards import record_combination
 from .noise import scatter_between
 from .recipe import Recipe, factors_of
-from .source import Source, ccd_source, file_source
+from .source import Source, ccd_source, file_source, row_bands
 from .stack import combine_sources, levels_of
 
 Frame = str | os.PathLike | CCDData
@@ -185,17 +186,19 @@ def combine(
             factors.weights,
             checksums=[s.checksum and s.checksum() for s in sources],
         )
-    ccd = as_ccd(combined, header, sources[0].unit)
+    ccd = as_ccd(combined, header, sources[0].unit, num_threads)
     return (ccd, combined.count) if return_count else ccd
 
 
-def as_ccd(combined: Combined, header: Any, unit: u.UnitBase) -> CCDData:
+def as_ccd(
+    combined: Combined, header: Any, unit: u.UnitBase, num_threads: int | None = None
+) -> CCDData:
     """Return what the kernel made as an image; the variance's memory becomes the uncertainty."""
-    uncertainty = None
-    if combined.variance is not None:
-        uncertainty = StdDevUncertainty(
-            np.sqrt(combined.variance, out=combined.variance), copy=False
-        )
+    uncertainty, plane = None, combined.variance
+    if plane is not None:
+        bands = row_bands(len(plane))
+        in_threads(lambda rows: np.sqrt(plane[rows], out=plane[rows]), bands, num_threads)
+        uncertainty = StdDevUncertainty(plane, copy=False)
     ccd = CCDData(combined.data, unit=unit, header=header, uncertainty=uncertainty)
     return with_flags(ccd, combined.flags)
 

@@ -60,7 +60,12 @@ def read_noise_from_pairs(frames: Sequence[np.ndarray]) -> float | None:
     >>> round(read_noise_from_pairs(rng.normal(1000, 5, (3, 512, 512))), 1)
     5.0
     """
-    variances = [np.median(found) for found in pair_variances(frames)]
+    return read_noise_of(pair_variances(frames))
+
+
+def read_noise_of(pairs: Sequence[np.ndarray]) -> float | None:
+    """Return the read noise that the variances of pairs tell; None for no pair."""
+    variances = [np.median(found) for found in pairs]
     return float(np.sqrt(np.median(variances) / 2)) if variances else None
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..kernels.median import median
 from ..steps.plateau import Estimate
-from .noise import pair_variances, read_noise_from_pairs, tiles_of
+from .noise import pair_variances, read_noise_of, tiles_of
 
 _MEDIAN_TO_MEAN = np.sqrt(np.pi / 2)  # how much less precise a median is than a mean
 _MAD_TO_SIGMA = 1.4826
@@ -38,10 +38,10 @@ def measure_read_noise(frames: Sequence[np.ndarray]) -> Estimate | None:
     >>> abs(found.value - 5) < 3 * found.uncertainty < 0.05
     True
     """
-    value = read_noise_from_pairs(frames)
+    pairs = pair_variances(frames)
+    value = read_noise_of(pairs)
     if not value:
         return None
-    pairs = pair_variances(frames)
     error = _error_of_median(np.concatenate(pairs) / 2, len(pairs)) / (2 * value)
     return Estimate(value, error, len(pairs))
 
