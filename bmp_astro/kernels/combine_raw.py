@@ -16,15 +16,15 @@ _EVERY = slice(None)
 def combine_blocks(frames: list[Prepared], plan: Plan, out: Output) -> None:
     """Calibrate some rows of all frames, and combine them into the same rows of `out`."""
     ny, nx = frames[0].shape
-    rows = max(1, _BLOCK_BYTES // max(5 * nx * len(frames), 1))
+    rows = max(1, min(ny, _BLOCK_BYTES // max(5 * nx * len(frames), 1)))
+    data = np.empty((len(frames), rows, nx), np.float32)
+    flags = np.empty((len(frames), rows, nx), np.uint8)
     for start in range(0, ny, rows):
         part = slice(start, min(start + rows, ny))
-        shape = (part.stop - start, nx)
-        data = [np.empty(shape, np.float32) for _ in frames]
-        flags = [np.empty(shape, np.uint8) for _ in frames]
-        for frame, *planes in zip(frames, data, flags, strict=True):
-            raw, terms, bits, rules, _ = frame.part(part, _EVERY)
-            target = calibrate_numpy.Planes(planes[0], None, planes[1])
-            calibrate_numpy.calibrate(raw, terms, bits, rules, target)
+        number = part.stop - start
+        for frame, values, bits in zip(frames, data[:, :number], flags[:, :number], strict=True):
+            raw, terms, known, rules, _ = frame.part(part, _EVERY)
+            target = calibrate_numpy.Planes(values, None, bits)
+            calibrate_numpy.calibrate(raw, terms, known, rules, target)
         block = Output(*(None if plane is None else plane[part] for plane in out))
-        combine_numpy.combine(data, None, flags, plan, block)
+        combine_numpy.combine(list(data[:, :number]), None, list(flags[:, :number]), plan, block)
