@@ -4,8 +4,7 @@ New memory is cleared by the operating system, which takes a third as long as to
 into it. So what the frames of a run leave serves those that follow.
 """
 
-import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -13,17 +12,6 @@ import numpy as np
 
 _SMALLEST = 2**22  # bytes; what is smaller the C library keeps itself
 Item = TypeVar("Item")
-
-
-def _find_trim() -> Callable[[int], int]:
-    """Return what makes the GNU C library give memory that is free back to the system."""
-    try:
-        return ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):  # another library
-        return lambda _: 0
-
-
-_trim = _find_trim()
 
 
 class _Loan:
@@ -63,7 +51,7 @@ class Memory:
         """Return an array as `numpy.empty` does, in memory that is free if a run reuses it.
 
         Where no block of its size is free, all others are let go of before new memory is taken, so
-        that it is never more than without them; so is what the C library keeps of small arrays.
+        that it is never more than without them.
         """
         dtype = np.dtype(dtype)
         size = int(np.prod(shape)) * dtype.itemsize
@@ -73,7 +61,6 @@ class Memory:
             block = self._free[size].pop()
         except (KeyError, IndexError):
             self._free.clear()
-            _trim(0)
             block = np.empty(size, np.uint8)
         return np.asarray(_Loan(block, self)).view(dtype).reshape(shape)
 

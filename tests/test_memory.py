@@ -1,11 +1,8 @@
 """Memory that is used again: never that of an array that somebody still has."""
 
-import ctypes
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import psutil
 import pytest
 
 from bmp_astro.kernels import calibrate
@@ -55,19 +52,6 @@ def test_memory_of_which_somebody_has_a_part_is_not_used_again(memory, part):
             other[...] = 3
         np.testing.assert_array_equal(kept, known)
     np.testing.assert_array_equal(kept, known)
-
-
-@pytest.mark.skipif(
-    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"),
-    reason="this C library keeps nothing that could be asked for",
-)
-def test_what_the_c_library_keeps_goes_before_new_memory_is_taken(memory):
-    small = [np.ones(12_000) for _ in range(1000)]  # 96 kB each, from the heap
-    del small[:-1]  # the last one holds the end of the heap
-    before = psutil.Process().memory_info().rss
-    with memory.reused():
-        memory.empty(SHAPE, np.float32)
-        assert psutil.Process().memory_info().rss < before - 50e6
 
 
 def test_arrays_are_like_new_ones(memory):
