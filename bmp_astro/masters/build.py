@@ -202,17 +202,21 @@ overscan_iterations, overscan_skip
         combined, header = _combine(kind, used, recipe, noise, limits, mem_limit, num_threads)
         record_unused(header, inputs)
         report = _report(kind, inputs, noise, combined, limits, num_threads)
-        _, norms = in_threads(  # the first would leave all cores but one idle
-            lambda act: act(),
-            [
-                lambda: check_camera(report, used, noise, limits),
-                lambda: _finished(
-                    kind, combined, used, report, recipe, limits, find_defects, num_threads
-                ),
-            ],
-            num_threads,
-        )
-    report.alarms += _defects_alarm(report, combined.data.size, limits)
+        check_camera(report, used, noise, limits)
+    if find_defects:
+        for plane in planes_of(kind, used[0].raw).values():
+            found = mark_defects(
+                kind,
+                plane_view(combined, plane),
+                len(used),
+                report.rejected,
+                recipe,
+                limits,
+                num_threads,
+            )
+            report.add_bad_pixels(found)
+        report.alarms += _defects_alarm(report, combined.data.size, limits)
+    norms = finish(kind, combined, [one.raw for one in used], num_threads)
     if previous_masters is not None:
         found = header, used[0].raw.camera, previous_masters, limits
         report.alarms += previous_alarm(kind, combined, *found)
@@ -272,25 +276,6 @@ def _combine(
         [source.checksum() for source in sources],
     )
     return combined, header
-
-
-def _finished(
-    kind: str,
-    combined: Combined,
-    used: Sequence[Input],
-    report: MasterReport,
-    recipe: Recipe,
-    limits: Limits,
-    find_defects: bool,
-    num_threads: int | None,
-) -> dict[str, float]:
-    """Mark the bad pixels of a master and finish it; return the divisors of a flat."""
-    raws = [one.raw for one in used]
-    if find_defects:
-        how = len(used), report.rejected, recipe, limits, num_threads
-        for plane in planes_of(kind, raws[0]).values():
-            report.add_bad_pixels(mark_defects(kind, plane_view(combined, plane), *how))
-    return finish(kind, combined, raws, num_threads)
 
 
 def _report(

@@ -13,7 +13,6 @@ from ..fits.section import Section
 from ..kernels import Combined, Noise, Prepared
 from ..kernels import combine as combine_stack
 from ..kernels.median import median
-from ..memory import empty
 from .noise import standard_error_factor
 from .recipe import Factors, Levels, Recipe
 from .source import Room, Source, good_values, sample_of
@@ -93,10 +92,10 @@ def combine_sources(
     """
     ny, nx = sources[0].shape
     result = Combined(
-        empty((ny, nx), np.float32),
-        empty((ny, nx), np.float32) if propagate or noise is not None else None,
-        empty((ny, nx), np.uint16),
-        empty((ny, nx), np.uint8),
+        np.empty((ny, nx), np.float32),
+        np.empty((ny, nx), np.float32) if propagate or noise is not None else None,
+        np.empty((ny, nx), np.uint16),
+        np.empty((ny, nx), np.uint8),
     )
     settings = {
         **recipe.rule(),

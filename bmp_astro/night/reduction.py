@@ -15,7 +15,6 @@ from ..core.filepipe import step_list
 from ..core.locks import locked
 from ..core.resume import JOURNAL_NAME
 from ..core.table import write_table
-from ..memory import reused_memory
 from .checks import PerKind, check_apart, check_kinds, check_run, check_usable, with_guesses
 from .dates import Age, MaxAge
 from .inventory import Frame, Raw, Spec, survey
@@ -218,7 +217,7 @@ def reduce_night(
     }
     outcomes = {frame.path: _before(frame, row) for frame, row in zip(frames, plan, strict=True)}
     out.mkdir(parents=True, exist_ok=True)
-    with locked(out), night_log(out / LOG_NAME) as log, reused_memory():
+    with locked(out), night_log(out / LOG_NAME) as log:
         log.info("reducing %s into %s: %d files", raw, out, len(frames))
         write_table(plan, out / "plan.ecsv")
         try:

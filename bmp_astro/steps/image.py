@@ -11,7 +11,6 @@ from ..fits import MaskBit, flags_of, with_flags
 from ..fits.cards import as_header
 from ..kernels.calibrate import Bits
 from ..kernels.calibrate import calibrate as run_kernel
-from ..memory import empty
 
 BITS = Bits(
     saturated=int(MaskBit.SATURATED),
@@ -76,8 +75,7 @@ def variance_of(ccd: CCDData) -> np.ndarray | None:
             "the image has an uncertainty of unknown kind: expected a StdDevUncertainty"
         )
     if isinstance(uncertainty, StdDevUncertainty) and uncertainty.unit == ccd.unit:
-        deviation = uncertainty.array  # what follows takes three copies for it
-        return np.square(deviation, out=empty(deviation.shape, deviation.dtype))
+        return np.square(uncertainty.array)  # what follows takes three copies for it
     variance = uncertainty.represent_as(VarianceUncertainty)
     if variance.unit is None or variance.unit == ccd.unit**2:
         return variance.array
