@@ -57,6 +57,8 @@ def side_by_side(
 ) -> dict[str, list[Cost]]:
     """Run each program once a round, beginning with another one each time.
 
+    Every other round runs backwards, so that no program always follows the same one.
+
     Parameters
     ----------
     programs : mapping
@@ -75,7 +77,8 @@ def side_by_side(
     names = list(programs)
     for turn in range(rounds):
         shift = turn % len(names)
-        for name in names[shift:] + names[:shift]:
+        order = names[shift:] + names[:shift]
+        for name in order if turn % 2 == 0 else reversed(order):
             before()
             os.sync()
             costs[name].append(programs[name]())

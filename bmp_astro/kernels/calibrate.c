@@ -1,4 +1,4 @@
-/* A raw frame to a calibrated one: see `calibrate` in calibrate.py for the equation, and its twin
+/* A raw frame to a calibrated one: see `prepare` in calibrate.py for the equation, and its twin
  * in calibrate_numpy.py, whose operations these are, in the same order and precision.
  *
  * A segment of a row is worked on in one loop for all terms.  Absent ones have the values that
