@@ -79,10 +79,8 @@ def calibrate(raw: np.ndarray, *, out: Calibrated | None = None, **terms: Any) -
 
     Raises
     ------
-    ValueError
-        When a term has a shape that does not fit, or terms contradict each other.
-    TypeError
-        When the raw values are not real numbers.
+    ValueError, TypeError
+        As `prepare` has it, and when ``out`` does not fit the frame.
 
     Examples
     --------
