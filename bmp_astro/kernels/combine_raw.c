@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { BLOCK_BYTES = 1 << 20, NARROWEST = 512 }; /* pixels */
+enum { BLOCK_BYTES = 1 << 19, NARROWEST = 512 }; /* pixels */
 
 /* The calibrated frames of a block. */
 typedef struct {
