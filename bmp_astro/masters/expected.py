@@ -151,7 +151,8 @@ def common_variance(kind: str, raws: Sequence[RawFrame], rows: slice) -> np.ndar
     first = raws[0]
     gains = first.gains
     scale = float(np.mean([raw.dark_scale for raw in raws]))
-    factor = 1 - 2 * scale if first.shares_bias and first.dark is not None else 1.0
+    shared = first.shares_bias and first.dark is not None and first.dark.sigma is not None
+    factor = 1 - 2 * scale if shared else 1.0
     total = None
     for master, times in ((first.bias, factor), (first.dark, scale**2)):
         part = None if master is None else master.variance(rows)

@@ -110,14 +110,15 @@ def combine_sources(
     }
     everywhere = (slice(0, ny), slice(0, nx))
     regions = noises if noises else [(everywhere, noise)]
-    read = _prepare if _are_raw(sources, regions, propagate) else _read
-    rows, threads = _bands(sources, mem_limit, threads_for(num_threads), raw=read is _prepare)
+    raw = _are_raw(sources, regions, propagate)
+    read = _prepare if raw else _read
+    rows, threads = _bands(sources, mem_limit, threads_for(num_threads), raw=raw)
     own = threading.local()
 
     def one_band(y0: int) -> None:
         y1 = min(y0 + rows, ny)
         if not hasattr(own, "rooms"):
-            own.rooms = _rooms(len(sources), rows, nx, raw=read is _prepare)
+            own.rooms = _rooms(len(sources), rows, nx, raw=raw)
         stack, variance, flags = read(sources, y0, y1, propagate, own.rooms)
         for (of_rows, columns), part_noise in regions:
             rows_here = slice(max(of_rows.start, y0), min(of_rows.stop, y1))
