@@ -4,10 +4,12 @@ The repair works on text, before astropy parses it: a malformed card that astrop
 raises, or warns, wherever somebody happens to look at it.
 """
 
+import copy
 import logging
 import math
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from astropy.io import fits
 
@@ -67,8 +69,12 @@ def parse_cards(block: bytes, where: str) -> fits.Header:
     return fits.Header.fromstring("".join(images))
 
 
+@lru_cache(maxsize=2**14)
 def is_good(image: str) -> bool:
-    """Tell whether 80 characters are a card that the standard allows."""
+    """Tell whether 80 characters are a card that the standard allows.
+
+    Frames of a night share most of their cards.
+    """
     if _UNPRINTABLE.search(image):
         return False
     start = image[:8]
@@ -92,26 +98,31 @@ def as_header(cards: object) -> fits.Header:
     Returns
     -------
     `~astropy.io.fits.Header`
-        A new header, whose cards can be written without complaint.
+        A new header, whose cards can be written without complaint; empty ones are gone.
     """
-    header = fits.Header()
     if cards is None:
-        return header
+        return fits.Header()
     is_header = isinstance(cards, fits.Header)
-    for card in cards.cards if is_header else _items(cards):
-        kept = _as_it_is(card) if is_header else None
-        if kept is not None:
-            header.append(kept, bottom=True)
-            continue
-        keyword, value, comment = card
-        fixed = _card(str(keyword), value, str(comment))
-        if is_header and fixed is not None and fixed.comment == comment:
-            fixed = _as_written(card, fixed)
-        if fixed is None:
-            logger.warning("the header's %s = %.40r cannot be written and is left out", *card[:2])
-        else:
-            header.append(fixed, bottom=True)
-    return header
+    kept = map(_kept, cards.cards) if is_header else (_made(*item) for item in _items(cards))
+    return fits.Header([card for card in kept if card is not None and not card.is_blank])
+
+
+def _kept(card: fits.Card) -> fits.Card | None:
+    """Return a card of a header as it can be written, or None."""
+    kept = _as_it_is(card)
+    if kept is not None:
+        return kept
+    keyword, value, comment = card
+    made = _made(keyword, value, str(comment))
+    return _as_written(card, made) if made is not None and made.comment == comment else made
+
+
+def _made(keyword: str, value: object, comment: str) -> fits.Card | None:
+    """Return a card that can be written; None, with a note, where there is none."""
+    made = _card(str(keyword), value, comment)
+    if made is None:
+        logger.warning("the header's %s = %.40r cannot be written and is left out", keyword, value)
+    return made
 
 
 def _as_it_is(card: fits.Card) -> fits.Card | None:
@@ -129,7 +140,7 @@ def _as_it_is(card: fits.Card) -> fits.Card | None:
     except ValueError:
         return None
     is_one = len(image) == CARD_LENGTH and is_good(image)
-    return fits.Card.fromstring(image) if is_one else None
+    return copy.copy(card) if is_one else None
 
 
 def _as_written(card: fits.Card, rebuilt: fits.Card) -> fits.Card:
@@ -155,9 +166,15 @@ def _items(mapping: object) -> Iterator[tuple[str, object, str]]:
 
 def _card(keyword: str, value: object, comment: str) -> fits.Card | None:
     """Return a card that the standard allows, or None."""
+    fitting = _fitting(keyword, value, comment)
+    return None if fitting is None else fits.Card(*fitting)
+
+
+def _fitting(keyword: str, value: object, comment: str) -> tuple[str, object, str] | None:
+    """Return keyword, value and comment as a card has room for them, or None."""
     keyword = _UNPRINTABLE.sub("?", keyword.upper()).strip()
     if keyword in _COMMENTARY:
-        return fits.Card(keyword, _printable(str(value)))
+        return keyword, _printable(str(value)), ""
     value = _plain_value(value)
     is_long = len(keyword) > 8 or " " in keyword
     if value is None or not (_LONG_KEYWORD if is_long else _KEYWORD).fullmatch(keyword):
@@ -173,7 +190,7 @@ def _card(keyword: str, value: object, comment: str) -> fits.Card | None:
         return None
     if not isinstance(value, str) or width <= room:
         comment = comment[: max(0, room - max(width, 20) - 3)]
-    return fits.Card(keyword, value, _printable(comment).strip())
+    return keyword, value, _printable(comment).strip()
 
 
 def _plain_value(value: object) -> object:
@@ -286,12 +303,14 @@ def set_card(header: fits.Header, keyword: str, value: object, comment: str = ""
     Assigning to a header keeps an old comment that may be too long beside the new value, and
     astropy then warns when the header is written.
     """
-    if not comment and keyword in header:
+    is_there = keyword in header
+    if is_there and not comment:
         comment = header.comments[keyword]
-    card = _card(keyword, value, comment)
-    if card is None:
+    fitting = _fitting(keyword, value, comment)
+    if fitting is None:
         raise ValueError(f"{keyword} = {value!r} cannot be written in a FITS header")
-    if keyword in header:
-        header[keyword] = card.value, card.comment
+    if is_there:
+        value, comment = fitting[1:]
+        header[keyword] = value.rstrip() if isinstance(value, str) else value, comment
     else:
-        header.append(card, end=True)
+        header.append(fits.Card(*fitting), end=True)
