@@ -7,6 +7,7 @@
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
@@ -182,12 +183,47 @@ static PyObject *words_read_pieces(PyObject *Py_UNUSED(module), PyObject *args)
     return done < 0 ? NULL : PyLong_FromSsize_t(done);
 }
 
+/* Give bytes of a file their room on the disk; return -1 with errno if there is none.  A file system
+ * that cannot do this ahead does it when they are written.  Not posix_fallocate, which would write
+ * them there and then.  The size stays that of what is written, lest a file that a power cut took
+ * half of look whole. */
+static int reserve(int file, long long offset, long long length)
+{
+#ifdef __linux__
+    if (fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length) < 0)
+        return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? -1 : 0;
+#else
+    (void)file, (void)offset, (void)length;
+#endif
+    return 0;
+}
+
+static PyObject *words_reserve(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    int file, failed;
+    long long offset, length;
+    if (!PyArg_ParseTuple(args, "iLL:reserve", &file, &offset, &length))
+        return NULL;
+    if (offset < 0 || length < 1 || length > INT64_MAX - offset) {
+        PyErr_SetString(PyExc_ValueError, "expected bytes within a file");
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    failed = reserve(file, offset, length);
+    Py_END_ALLOW_THREADS
+    if (failed)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"add_up", words_add_up, METH_O, "add_up(stored)\n--\n\nThe twin of words_numpy.add_up."},
     {"copy", words_copy, METH_VARARGS,
      "copy(source, target, size, is_native, is_float, flip)\n--\n\nThe twin of words_numpy.copy."},
     {"read_pieces", words_read_pieces, METH_VARARGS,
      "read_pieces(file, target, size, offset, step)\n--\n\nThe twin of words_numpy.read_pieces."},
+    {"reserve", words_reserve, METH_VARARGS,
+     "reserve(file, offset, length)\n--\n\nThe twin of words_numpy.reserve."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -12,6 +12,7 @@ from .checksum import sum_cards, with_checksum
 from .encode import Stored
 from .rowsums import RowSums
 from .source import BLOCK
+from .words import reserve
 
 _TILE_ROWS = 16
 _BITPIX = {("i", 1): 8, ("u", 1): 8, ("i", 2): 16, ("i", 4): 32, ("i", 8): 64}
@@ -57,7 +58,9 @@ class PlainFile:
         text = _structure(name, stored, extend) + header.tostring(endcard=False, padding=False)
         start, lacking = self._stream.tell(), None
         sums = RowSums(stored.shape[0], stored.shape[1] * stored.dtype.itemsize)
-        self._stream.write(self._header(text, 0))
+        cards, padding = self._header(text, 0), -stored.nbytes % BLOCK
+        reserve(self._stream.fileno(), start, len(cards) + stored.nbytes + padding)
+        self._stream.write(cards)
         for band, numbers, missing in stored.bands():
             self._stream.write(memoryview(numbers.reshape(-1)).cast("B"))
             if self._checksum:
@@ -65,7 +68,7 @@ class PlainFile:
             if missing is not None:
                 lacking = np.zeros(stored.shape, bool) if lacking is None else lacking
                 lacking[band] = missing
-        self._stream.write(b"\0" * (-stored.nbytes % BLOCK))
+        self._stream.write(b"\0" * padding)
         if self._checksum:
             end = self._stream.tell()
             self._stream.seek(start)

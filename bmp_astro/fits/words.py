@@ -1,4 +1,4 @@
-"""Bytes as they are stored in a file: their sum, their order, and those of some columns."""
+"""Bytes as they are stored in a file: their sum, order and room, and those of some columns."""
 
 import os
 from types import ModuleType
@@ -132,3 +132,37 @@ def read_pieces(file: int, target: np.ndarray, offset: int, step: int) -> int:
     if _compiled is None or not target.size:
         return words_numpy.read_pieces(file, target, offset, step)
     return _compiled.read_pieces(file, target, target[:1].nbytes, offset, step)
+
+
+def reserve(file: int, offset: int, length: int) -> None:
+    """Give bytes that will be written to a file their room on the disk, where that can be done.
+
+    The file system then looks for room once, and not for each piece, and what a full disk cannot
+    take is known at once. The file does not get longer.
+
+    Parameters
+    ----------
+    file : int
+        Descriptor of a file that is open for writing.
+    offset : int
+        Where the first of them is.
+    length : int
+        How many there are, one at least.
+
+    Raises
+    ------
+    OSError
+        If the disk or a quota leaves no room for them.
+
+    Examples
+    --------
+    >>> from bmp_astro.fits.words import reserve
+    >>> path = getfixture("tmp_path") / "letters"
+    >>> with open(path, "wb") as stream:
+    ...     reserve(stream.fileno(), 0, 2**20)
+    ...     stream.write(b"abcdef")
+    6
+    >>> path.read_bytes()
+    b'abcdef'
+    """
+    (words_numpy if _compiled is None else _compiled).reserve(file, offset, length)

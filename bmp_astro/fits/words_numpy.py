@@ -46,3 +46,7 @@ def read_pieces(file: int, target: np.ndarray, offset: int, step: int) -> int:
             break
         done += count
     return done
+
+
+def reserve(file: int, offset: int, length: int) -> None:
+    """Leave it to the file system to find room for what is written."""

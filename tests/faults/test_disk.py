@@ -7,15 +7,22 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+from astropy.io.fits import Header
+from astropy.nddata import CCDData
 from astropy.table import QTable
 
-from bmp_astro import reduce_night
+from bmp_astro import reduce_night, write_frame
 from bmp_astro.core import BigMultiPipe
 from bmp_astro.core.journal import read_journal
+from bmp_astro.fits import words
+from bmp_astro.fits.encode import Stored
+from bmp_astro.fits.stream import PlainFile
 from bmp_astro.simulate import simulate_night
 
 BLOCK = b"x" * 2**20
+F4 = np.dtype(">f4")
 
 
 class Copies(BigMultiPipe):
@@ -82,6 +89,35 @@ def test_a_disk_that_fills_up(small_disk, tmp_path, executor_of, nothing_left, n
     assert "No space left on device" in pout[1].message
     assert pout[1].step == "file_write"
     check_whole(pout, small_disk, sizes)
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz"])
+def test_a_frame_that_does_not_fit_leaves_nothing(small_disk, suffix):
+    room = os.statvfs(small_disk).f_bavail
+    frame = CCDData(np.zeros((1000, 3000), np.float32), unit="adu")
+    with pytest.raises(OSError, match="No space left on device"):
+        write_frame(frame, small_disk / f"frame{suffix}")
+    assert os.listdir(small_disk) == []
+    assert os.statvfs(small_disk).f_bavail == room
+
+
+@pytest.mark.skipif(words._compiled is None, reason="numpy cannot reserve room")
+def test_that_a_frame_does_not_fit_is_known_before_its_pixels_are_encoded(small_disk):
+    asked = []
+
+    def rows(y0, y1):
+        asked.append((y0, y1))
+        return np.zeros((y1 - y0, 1000), ">f4"), None
+
+    def write(stream, ny):
+        PlainFile(stream, checksum=False).add("", Header(), Stored((ny, 1000), F4, {}, rows))
+
+    with open(small_disk / "frame.fits", "wb") as stream:
+        with pytest.raises(OSError, match="No space left on device"):
+            write(stream, 3000)
+        assert asked == []
+        write(stream, 1000)
+        assert asked != []
 
 
 @pytest.mark.parametrize("resume", [False, True])

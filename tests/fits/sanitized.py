@@ -23,7 +23,7 @@ def placed(nbytes, shift):
 
 
 def everything(words):
-    """Sum, copy and read what is short, long, and anywhere in memory."""
+    """Sum, copy, read and reserve what is short, long, and anywhere in memory."""
     for nbytes, shift in itertools.product([*range(70), 1000, 4099], range(5)):
         stored = placed(nbytes, shift)
         stored[:] = 255
@@ -36,6 +36,7 @@ def everything(words):
         stream.flush()
         for size, offset, step in itertools.product((1, 7, 64), (0, 999, 5000), (64, 200)):
             words.read_pieces(stream.fileno(), placed(size * 20, 1), size, offset, step)
+        words.reserve(stream.fileno(), 999, 5000)
 
 
 def nonsense(words):
@@ -53,6 +54,9 @@ def nonsense(words):
         (words.read_pieces, (0, room, 4, 0, 3)),
         (words.read_pieces, (0, room, 4, sys.maxsize, 4)),
         (words.read_pieces, (0, room, 4, 0, sys.maxsize)),
+        (words.reserve, (0, -1, 5)),
+        (words.reserve, (0, 5, 0)),
+        (words.reserve, (0, 5, 2**63 - 5)),
     ]
     for function, arguments in calls:
         try:

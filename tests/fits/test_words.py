@@ -132,6 +132,26 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
         os.close(descriptor)
 
 
+def test_room_for_more_leaves_a_file_as_it_is(tmp_path):
+    path = tmp_path / "a"
+    with open(path, "wb", buffering=0) as stream:
+        stream.write(b"abc")
+        words.reserve(stream.fileno(), 1, 100_000)
+        assert path.read_bytes() == b"abc"
+        stream.write(b"def")
+    assert path.read_bytes() == b"abcdef"
+
+
+def test_where_no_room_can_be_reserved_that_is_no_error():
+    ends = os.pipe()
+    try:
+        words.reserve(ends[1], 0, 100)
+        assert os.write(ends[1], b"abc") == 3
+    finally:
+        for end in ends:
+            os.close(end)
+
+
 def test_threads_work_at_the_same_time():
     rng = np.random.default_rng(8)
     arrays = [rng.normal(size=(300, 1000)).astype("f4") for _ in range(4)]
