@@ -54,8 +54,11 @@ def in_threads(
         with recording(record):
             return function(item)
 
+    workers = min(threads_for(num_threads), len(items))
     try:
-        with ThreadPoolExecutor(threads_for(num_threads)) as pool:
+        if workers < 2:
+            return list(map(apply, items, records))
+        with ThreadPoolExecutor(workers) as pool:
             return list(pool.map(apply, items, records))
     finally:
         for record in records:

@@ -1,6 +1,6 @@
 """A fact of a frame: its value, and what says so."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import astropy.units as u
@@ -170,11 +170,11 @@ def before_multiplication(name: str, found: Fact, em_gain: Fact, header: Mapping
     return Fact(found.value / em_gain.value, found.source)
 
 
-def is_unset(temperature: Fact, set_temperature: Fact) -> bool:
+def is_unset(temperature: Fact, set_temperature: Callable[[], Fact]) -> bool:
     """Tell whether a temperature of exactly 0 deg C stands for none."""
     if temperature.value is None or temperature.value.value != 0.0:
         return False
-    wanted = set_temperature.value
+    wanted = set_temperature().value
     return wanted is not None and abs(wanted.value) > _SAME_SET_POINT
 
 
@@ -200,8 +200,11 @@ def _typed(name: str, value: Any) -> Any:
         return None
     if isinstance(wanted, type):
         return wanted(value)
-    quantity = value if isinstance(value, u.Quantity) else u.Quantity(value, wanted)
+    if not isinstance(value, u.Quantity):
+        return u.Quantity(value, wanted)
+    if value.unit is wanted:
+        return value.copy()
     try:
-        return quantity.to(wanted, equivalencies=u.temperature())
+        return value.to(wanted, equivalencies=u.temperature())
     except u.UnitConversionError as error:
-        raise ValueError(f"{name} is {quantity} but must be in {wanted}") from error
+        raise ValueError(f"{name} is {value} but must be in {wanted}") from error

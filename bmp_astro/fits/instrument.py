@@ -232,7 +232,7 @@ y_origin, object, date_obs, overscan_section, trim_section, frame_type, color_pa
         found = fact_of(name, getattr(self, name), header)
         if name in MULTIPLIED and self.em_gain is not None and found.value is not None:
             return before_multiplication(name, found, self.fact("em_gain", header), header)
-        if name == "temperature" and is_unset(found, self.fact("set_temperature", header)):
+        if name == "temperature" and is_unset(found, lambda: self.fact("set_temperature", header)):
             return UNKNOWN
         return found
 

@@ -11,7 +11,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import CCDData
 
-from ..core.threads import in_threads
+from ..core.threads import in_threads, threads_for
 from ..fits import checked_classification
 from ..kernels import Combined
 from .cards import record_combination, record_master, record_unused
@@ -169,6 +169,7 @@ overscan_iterations, overscan_skip
     """
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r}: expected one of {KINDS}")
+    num_threads = threads_for(num_threads)
     limits = gates if isinstance(gates, Limits) else Limits(**({} if gates is None else gates))
     recipe = _RECIPES[kind].changed(combine)
     how = Calibration(

@@ -269,9 +269,7 @@ def _calibrated_source(
     def prepared(y0: int, y1: int, stored: np.ndarray | None = None) -> Prepared:
         return prepare(**terms_of(y0, y1, stored))
 
-    middle = raw.shape[0] // 2
-    some = raw.pixels(middle, min(middle + 4, raw.shape[0])).pixels
-    quantum = quantum_of(some.astype(some.dtype.newbyteorder("=")))
+    quantum = quantum_of(raw.some.pixels)
     return Source(
         name=os.fspath(path),
         header=trimmed.header,

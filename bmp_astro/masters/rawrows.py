@@ -22,6 +22,7 @@ from ..steps.provenance import record_assembly, record_origin, record_overscan, 
 from ..steps.quantum import highest_value
 
 Rows = Callable[..., Any]
+_FEW_ROWS = 4
 _ASSEMBLED_BYTES = 8.0  # pixels that crosstalk has made floats, and a level for each
 
 
@@ -29,14 +30,16 @@ class RawRows(NamedTuple):
     """What there is of a raw file before its bias is subtracted.
 
     ``pixels(y0, y1, room=None)`` gives `StoredRows` of the trimmed frame, in the room if it can be;
-    ``level(y0, y1)`` what is to be subtracted from them, if anything; ``saturation`` is the raw
-    level, adu, of all pixels or of each; ``pixel_bytes`` is the memory that both take, by pixel.
+    ``level(y0, y1)`` what is to be subtracted from them, if anything; ``some`` are a few rows in
+    the middle, in native byte order; ``saturation`` is the raw level, adu, of all pixels or of
+    each; ``pixel_bytes`` is the memory that pixels and level take, by pixel.
     """
 
     shape: tuple[int, int]
     pixels: Rows
     level: Rows
     overscan: OverscanLevel | None
+    some: StoredRows
     saturation: Any
     pixel_bytes: float
 
@@ -83,7 +86,9 @@ def rows_of_one(
 
     shape = section_shape(window)
     wide = frame.dtype.itemsize * frame.shape[1] / shape[1]  # the overscan is read with them
-    return RawRows(shape, pixels, level, overscan, _saturation(frame, saturation, camera), wide)
+    some = _middle(pixels, shape[0])
+    limit = _saturation(frame, saturation, camera, some)
+    return RawRows(shape, pixels, level, overscan, some, limit, wide)
 
 
 def rows_of_many(
@@ -104,7 +109,8 @@ def rows_of_many(
     record_assembly(header, readouts, camera)
     image = _Headed(assembly.shape, header)
     limit = amplifier_values(image, "saturation") if saturation is None else None
-    limit = _saturation(frame, saturation, camera) if limit is None else limit
+    if limit is None:
+        limit = _saturation(frame, saturation, camera, _middle(frame.stored_rows, frame.shape[0]))
     record_levels(header, assembly, words_of((), **options))
     ny, nx = assembly.shape
     window = (slice(0, ny), slice(0, nx))
@@ -123,7 +129,8 @@ def rows_of_many(
 
     limit = limit[window] if isinstance(limit, np.ndarray) else limit
     shape = section_shape(window)
-    return RawRows(shape, pixels, level, assembly.overscan, limit, _ASSEMBLED_BYTES)
+    some = _middle(pixels, shape[0])
+    return RawRows(shape, pixels, level, assembly.overscan, some, limit, _ASSEMBLED_BYTES)
 
 
 class _Pixels:
@@ -143,7 +150,13 @@ def _part(level: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
     return level if level.shape[1] == 1 else level[:, columns]
 
 
-def _saturation(frame: OpenFrame, given: Any, camera: Instrument) -> float | None:
+def _middle(rows: Rows, ny: int) -> StoredRows:
+    """Return a few rows in the middle, in native byte order."""
+    some = rows(ny // 2, min(ny // 2 + _FEW_ROWS, ny))
+    return some._replace(pixels=some.pixels.astype(some.pixels.dtype.newbyteorder("=")))
+
+
+def _saturation(frame: OpenFrame, given: Any, camera: Instrument, some: StoredRows) -> float | None:
     """Return the raw level from which a pixel is saturated: given, the header's, the type's."""
     if given is not None:
         return float(given.to_value(u.adu) if isinstance(given, u.Quantity) else given)
@@ -152,6 +165,5 @@ def _saturation(frame: OpenFrame, given: Any, camera: Instrument) -> float | Non
     if found is not None:
         levels.append(found.value)
     if frame.dtype.kind in "ui":
-        middle = frame.shape[0] // 2
-        levels.append(highest_value(frame.rows(middle, min(middle + 4, frame.shape[0]))))
+        levels.append(highest_value(some.pixels) + some.bzero)
     return min(levels, default=None)

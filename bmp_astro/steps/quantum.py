@@ -4,6 +4,7 @@ import numpy as np
 
 _STEPS = tuple(2.0**bits for bits in range(1, 9))
 _ROWS = 4
+_A_FEW = 256
 _FEWEST_PIXELS, _FEWEST_VALUES = 64, 5  # fewer may have a common divisor by chance
 
 
@@ -14,7 +15,13 @@ def quantum_of(pixels: np.ndarray) -> float:
     """
     if pixels.dtype.kind not in "ui" or pixels.size == 0:
         return 0.0
-    step = int(np.gcd.reduce(pixels.astype(np.int64) - int(pixels.min()), axis=None))
+    values = pixels.reshape(-1)
+    step = 0
+    for some in (values[:_A_FEW], values):  # a few are enough where the step is 1
+        wide = some.astype(np.int64)
+        step = int(np.gcd.reduce(wide - wide[0]))
+        if step == 1:
+            break
     return float(max(step, 1))
 
 

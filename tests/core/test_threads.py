@@ -51,8 +51,8 @@ def test_outside_a_task_there_is_none_in_the_threads():
 def test_so_many_at_a_time():
     together = threading.Barrier(2, timeout=10)
     in_threads(lambda _: together.wait(), range(4), 2)
-    (name,) = set(in_threads(lambda _: threading.current_thread().name, range(5), 1))
-    assert name != threading.current_thread().name
+    (thread,) = set(in_threads(lambda _: threading.current_thread(), range(5), 1))
+    assert thread is threading.current_thread()
 
 
 def test_fewer_than_one_thread_is_an_error():
