@@ -62,10 +62,10 @@ def why_no_light(ccd: CCDData, bmp_meta: dict[str, Any] | None = None) -> str:
 
 def _has_stars(ccd: CCDData) -> bool:
     """Tell whether there is a star; the whole frame is searched where a part shows none."""
-    flags = flags_of(ccd)
     part = some_rows(ccd.data, _SAMPLE)
     if count_stars(part) > 0:
         return True
+    flags = flags_of(ccd)
     if flags is not None and flags.all():
         return True  # nothing can be told
     return part.size < ccd.data.size and count_stars(ccd.data) > 0
