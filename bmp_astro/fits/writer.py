@@ -116,22 +116,21 @@ def write_frame(
     >>> read_frame(path).unit
     Unit("electron")
     """
-    target = Path(path)
     chosen = _chosen_planes(planes)
-    check_frame(ccd, "the image")
-    if ccd.data.ndim != 2:
-        raise ValueError(f"the image is {ccd.data.ndim}-D {ccd.shape} but must be 2-D (ny, nx)")
-    if not overwrite and os.path.lexists(target):
-        raise FileExistsError(f"{target} exists: give another name, or overwrite=True")
-    suffix = target.suffix.lower()
-    if quantize is not None and (suffix != ".fz" or not quantize > 0):
-        raise ValueError(
-            f"quantize is {quantize} for {target.name}: it must be positive, and is for names "
-            "that end in .fz"
-        )
-    with _replaced(target) as stream, _units(stream, suffix, checksum, quantize) as units:
-        _put(ccd, units, str(target), _Options(dtype, chosen, mask_bits, fill, limits))
+    how = _Options(dtype, chosen, mask_bits, fill, limits, checksum, quantize)
+    _write(ccd, Path(path), how, overwrite)
     return path
+
+
+def write_master(ccd: CCDData, path: str | PathLike, *, overwrite: bool = False) -> bool:
+    """Write an image as masters are, with all planes and a checksum; see `write_frame`.
+
+    Returns
+    -------
+    bool
+        Whether all numbers are finite: then the file has those of the image, if that is float32.
+    """
+    return _write(ccd, Path(path), _Options(checksum=True), overwrite)
 
 
 def check_frame(data: Any, source: str) -> None:
@@ -152,15 +151,34 @@ def _chosen_planes(planes: Iterable[str]) -> tuple[str, ...]:
 class _Options(NamedTuple):
     """What of an image is written, and how."""
 
-    dtype: str
-    planes: tuple[str, ...]
-    mask_bits: int | None
-    fill: float | str | None
-    limits: tuple[float, float] | None
+    dtype: str = "float32"
+    planes: tuple[str, ...] = _PLANES
+    mask_bits: int | None = None
+    fill: float | str | None = None
+    limits: tuple[float, float] | None = None
+    checksum: bool = False
+    quantize: float | None = None
 
 
-def _put(ccd: CCDData, units: PlainFile | TileFile, where: str, how: _Options) -> None:
-    """Add the image and its planes to the units of a file."""
+def _write(ccd: CCDData, target: Path, how: _Options, overwrite: bool) -> bool:
+    """Write an image; return whether all its numbers are finite."""
+    check_frame(ccd, "the image")
+    if ccd.data.ndim != 2:
+        raise ValueError(f"the image is {ccd.data.ndim}-D {ccd.shape} but must be 2-D (ny, nx)")
+    if not overwrite and os.path.lexists(target):
+        raise FileExistsError(f"{target} exists: give another name, or overwrite=True")
+    suffix, quantize = target.suffix.lower(), how.quantize
+    if quantize is not None and (suffix != ".fz" or not quantize > 0):
+        raise ValueError(
+            f"quantize is {quantize} for {target.name}: it must be positive, and is for names "
+            "that end in .fz"
+        )
+    with _replaced(target) as stream, _units(stream, suffix, how.checksum, quantize) as units:
+        return _put(ccd, units, str(target), how)
+
+
+def _put(ccd: CCDData, units: PlainFile | TileFile, where: str, how: _Options) -> bool:
+    """Add the image and its planes to the units of a file; return whether all is finite."""
     unit = format_unit(ccd.unit)
     flags, deviation = flags_of(ccd), _deviation(ccd) if "uncertainty" in how.planes else None
     has_mask = "mask" in how.planes
@@ -180,6 +198,7 @@ def _put(ccd: CCDData, units: PlainFile | TileFile, where: str, how: _Options) -
     if flags is not None and has_mask:
         flags = flags if how.mask_bits is None else flags & np.uint8(how.mask_bits)
         units.add("MASK", _mask_header(), encode(flags, "uint8"))
+    return lacking is None
 
 
 def _product_header(ccd: CCDData, unit: str | None, where: str) -> fits.Header:

@@ -9,7 +9,8 @@ from astropy.nddata import CCDData
 from ..core import BigMultiPipe
 from ..core.control import matching
 from ..core.identity import file_digest
-from ..fits import data_sums, is_fits_name, write_frame
+from ..fits import data_sums, is_fits_name
+from ..fits.writer import write_master
 from ..steps.master import keep_master
 from .build import build_master
 from .report import MasterReport
@@ -77,8 +78,8 @@ class MasterPipe(BigMultiPipe):
     ) -> str:
         """Write the master with its uncertainty, mask and checksum."""
         super().file_write(data, outname, **kwargs)
-        write_frame(data, outname, overwrite=overwrite, checksum=True)
-        keep_master(outname, data)
+        if write_master(data, outname, overwrite=overwrite):
+            keep_master(outname, data)
         return outname
 
     def file_identity(self, path: str) -> str:

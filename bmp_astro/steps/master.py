@@ -187,24 +187,16 @@ def keep_master(path: str | os.PathLike, ccd: CCDData) -> None:
     Parameters
     ----------
     path : path-like
-        The file that `~bmp_astro.write_frame` wrote; it may be renamed later.
+        The file that was written with it; it may be renamed later.
     ccd : `~astropy.nddata.CCDData`
-        What is in it: kept only if that is float32 with a standard deviation and flags, all of it
-        finite, and nobody may change it any more.
+        What is in it, all of it finite, and nobody may change it any more. Kept only if a file
+        gives that back: float32, with a standard deviation, and flags that tell the whole mask.
     """
-    sigma = ccd.uncertainty
-    planes = (ccd.data, None if sigma is None else sigma.array)
-    if ccd.flags is None or not all(map(_is_stored_so, planes)):
+    sigma, flags = sigma_of(ccd), flags_of(ccd)
+    if sigma is None or flags is None or {ccd.data.dtype, sigma.dtype} != {np.dtype(np.float32)}:
         return
-    _CACHE.keep(path, ccd)
-
-
-def _is_stored_so(plane: np.ndarray | None) -> bool:
-    """Tell whether a plane comes back from a file as it is."""
-    if plane is None or plane.dtype != np.float32:
-        return False
-    with np.errstate(invalid="ignore", over="ignore"):
-        return bool(np.isfinite(plane.sum()))  # no value is finite again that is added to another
+    if sigma is ccd.uncertainty.array and flags is ccd.flags:
+        _CACHE.keep(path, ccd)
 
 
 class _Cache:
@@ -285,7 +277,10 @@ def _as_read(path: str, made: CCDData) -> Master:
         uncertainty=StdDevUncertainty(made.uncertainty.array, copy=False),
     )
     ccd.flags = made.flags.view()
-    return _shared(ccd, path)
+    master = _shared(ccd, path)
+    if "DATASUM" in header:  # the pixels were added up when they were written
+        master.checksum = header["DATASUM"]
+    return master
 
 
 def _read(path: str) -> Master:

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bmp_astro.fits import MaskBit, is_product, read_frame, with_flags, write_frame
+from bmp_astro.fits.writer import write_master
 
 SUFFIXES = [".fits", ".fits.gz", ".fits.fz"]
 
@@ -206,6 +207,20 @@ def test_pixels_without_a_value(tmp_path, caplog):
     np.testing.assert_array_equal(five.data, [[1, -5, -5, 4]])
     with pytest.raises(ValueError, match="fill is 'zero'"):
         write_frame(image, tmp_path / "d.fits", fill="zero")
+
+
+@pytest.mark.parametrize("odd", ["nothing", "pixel", "sigma"])
+def test_a_master_is_written_with_a_checksum_and_whether_all_is_finite_is_told(tmp_path, ccd, odd):
+    if odd != "nothing":
+        (ccd.data if odd == "pixel" else ccd.uncertainty.array)[-1, -1] = np.inf
+    assert write_master(ccd, tmp_path / "a.fits") == (odd == "nothing")
+    write_frame(ccd, tmp_path / "b.fits", checksum=True)
+    with fits.open(tmp_path / "a.fits") as one, fits.open(tmp_path / "b.fits") as two:
+        assert len(one) == 3
+        assert [hdu.header["DATASUM"] for hdu in one] == [hdu.header["DATASUM"] for hdu in two]
+    with pytest.raises(FileExistsError):
+        write_master(ccd, tmp_path / "a.fits")
+    write_master(ccd, tmp_path / "a.fits", overwrite=True)
 
 
 def test_planes_and_bits_are_chosen(tmp_path, ccd):

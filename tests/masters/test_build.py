@@ -11,6 +11,7 @@ from astropy.io import fits
 from bmp_astro.fits import read_frame, write_frame
 from bmp_astro.masters import MasterPipe, build_master
 from bmp_astro.masters.report import level_trend
+from bmp_astro.steps.master import load_master
 
 GAIN, READ_NOISE, SHAPE = 2.0, 8.0, (96, 140)
 
@@ -374,6 +375,24 @@ def test_what_is_told_of_the_files_is_in_the_row_in_their_order(expose, tmp_path
     assert outcome.status == "done"
     told = [note for note in outcome.warnings if "malformed cards were dropped" in note]
     assert [note.split(": ")[-1] for note in told] == named
+
+
+@pytest.mark.parametrize("value", [7.0, np.nan, np.inf])
+def test_a_master_is_opened_as_its_file_has_it(expose, tmp_path, value):
+    """Taken from memory, unless a pixel without a value was written as another one."""
+    made = []
+
+    def with_value(ccd):
+        ccd.data[5, 6] = value
+        made.append(ccd)
+        return ccd
+
+    pipe = MasterPipe(kind="bias", outdir=tmp_path, num_processes=1, post_process_list=with_value)
+    (outcome,) = pipe.pipeline([expose("bias", 3)], outname="bias.fits")
+    opened, read = load_master(outcome.outname), read_frame(outcome.outname)
+    np.testing.assert_array_equal(opened.data, read.data)
+    np.testing.assert_array_equal(opened.flags, read.flags)
+    assert np.shares_memory(opened.data, made[0].data) == np.isfinite(value)
 
 
 def test_pipe_in_worker_processes(expose, tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.nddata import VarianceUncertainty
 
 from bmp_astro.fits import write_frame
 from bmp_astro.steps import master
@@ -67,16 +68,22 @@ def test_a_file_that_changed_after_it_was_written_is_read(made, tmp_path, reads)
     assert reads == [str(path)]
 
 
-@pytest.mark.parametrize("change", ["dtype", "not finite", "no uncertainty", "no flags"])
+def as_variance(ccd):
+    ccd.uncertainty = VarianceUncertainty(ccd.uncertainty.array)
+
+
+CHANGES = {
+    "dtype": lambda ccd: setattr(ccd, "data", ccd.data.astype(float)),
+    "no uncertainty": lambda ccd: setattr(ccd, "uncertainty", None),
+    "variance": as_variance,
+    "no flags": lambda ccd: setattr(ccd, "flags", None),
+    "mask": lambda ccd: ccd.mask.__setitem__((3, 3), True),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_what_a_file_would_not_give_back_is_not_kept(made, tmp_path, reads, change):
-    if change == "dtype":
-        made.data = made.data.astype(float)
-    elif change == "not finite":
-        made.data[1, 1] = np.nan
-    elif change == "no uncertainty":
-        made.uncertainty = None
-    else:
-        made.flags = None
+    change(made)
     path = write_frame(made, tmp_path / "bias.fits")
     master.keep_master(path, made)
     master.load_master(path)
