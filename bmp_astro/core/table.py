@@ -1,7 +1,7 @@
 """Outcomes as an astropy table, and as a file. Astropy is imported when these are called."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 from .atomic import write_beside
@@ -54,18 +54,18 @@ def pout_to_table(pout: Iterable[Any], in_names: Sequence[Any] | None = None) ->
 
     outcomes = [_as_outcome(pair) for pair in pout]
     names = [o.in_name for o in outcomes] if in_names is None else list(in_names)
-    table = QTable()
-    table["in_name"] = _text([", ".join(leaves(n)) if n is not None else "" for n in names])
-    table["outname"] = _text([o.outname for o in outcomes])
+    columns: dict[str, Any] = {}
+    columns["in_name"] = _text([", ".join(leaves(n)) if n is not None else "" for n in names])
+    columns["outname"] = _text([o.outname for o in outcomes])
     for name in ("status", "step", "message"):
-        table[name] = _text([getattr(o, name) for o in outcomes])
-    table["seconds"] = _masked([o.seconds for o in outcomes], float)
-    table["peak_memory"] = _masked([o.peak_memory for o in outcomes], int)
-    table["warnings"] = _text(["; ".join(o.warnings) for o in outcomes])
+        columns[name] = _text([getattr(o, name) for o in outcomes])
+    columns["seconds"] = _masked([o.seconds for o in outcomes], float)
+    columns["peak_memory"] = _masked([o.peak_memory for o in outcomes], int)
+    columns["warnings"] = _text(["; ".join(o.warnings) for o in outcomes])
     keys = dict.fromkeys(key for o in outcomes for key in o.meta)
     for key in keys:
-        table[_column_name(str(key), table.colnames)] = column([o.meta.get(key) for o in outcomes])
-    return table
+        columns[_column_name(str(key), columns)] = column([o.meta.get(key) for o in outcomes])
+    return QTable(columns, copy=False)
 
 
 def column(values: Sequence[Any]) -> Any:
@@ -113,16 +113,21 @@ def write_table(table: Any, path: str | os.PathLike[str]) -> str:
     str
         ``path``.
     """
+    from astropy.io.ascii import Ecsv, get_writer
+
     table = table.copy()
     for name in table.colnames:
         values = table[name]
         if getattr(values, "dtype", None) is not None and values.dtype.kind == "U":
-            attributes = values.info.description
-            table[name] = _keeping_empty(values)
-            table[name].info.description = attributes
+            kept = _keeping_empty(values)
+            if kept is not values:
+                table[name] = kept
+    # not by the table's own method, which copies it twice more
+    lines = get_writer(Ecsv).write(table)
 
     def write(name: str) -> str:
-        table.write(name, format="ascii.ecsv", overwrite=True)
+        with open(name, "w", newline="") as file:
+            file.writelines(f"{line}\n" for line in lines)
         return name
 
     return str(write_beside(write, os.fspath(path)))
@@ -200,7 +205,7 @@ def _as_outcome(pair: Any) -> Outcome:
     return pair if isinstance(pair, Outcome) else Outcome(*pair)
 
 
-def _column_name(key: str, taken: Sequence[str]) -> str:
+def _column_name(key: str, taken: Container[str]) -> str:
     """Return the name of a metadata column, with a prefix where it would clash."""
     while key in taken:
         key = f"meta_{key}"
@@ -268,7 +273,7 @@ def _keeping_empty(values: Any) -> Any:
     """Have ECSV write the mask beside the strings: it cannot tell empty from masked otherwise."""
     from astropy.table import MaskedColumn
 
-    made = MaskedColumn(values)
+    made = values if isinstance(values, MaskedColumn) else MaskedColumn(values)
     made.info.serialize_method["ecsv"] = "data_mask"
     return made
 

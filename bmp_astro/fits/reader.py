@@ -1,6 +1,7 @@
 """FITS files to images in memory, whoever wrote them."""
 
 import os
+from contextlib import closing
 from os import PathLike
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from .bands import fixed_header, open_frame
 from .flags import with_flags
 from .header import record_source
 from .instrument import Instrument
-from .layout import HduSpec, find_layout
+from .layout import HduSpec, find_layout, scan
 from .pixels import encoding_of
 from .source import open_source
 from .wcs import wcs_of
@@ -184,8 +185,8 @@ def data_sums(path: str | PathLike) -> str | None:
     True
     """
     try:
-        with fits.open(path) as hdus:
-            sums = [hdu.header.get("DATASUM") for hdu in hdus]
+        with closing(open_source(path)) as source:
+            sums = [hdu.header.get("DATASUM") for hdu in scan(source, path)]
     except OSError:
         return None
     return None if None in sums else " ".join(["DATASUM", *map(str, sums)])
