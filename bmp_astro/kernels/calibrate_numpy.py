@@ -7,8 +7,8 @@ For each pixel, in float32 except where it is said (every operation is rounded):
     x = w - level - bias
     x = x (c0 + x (c1 + x (c2 ...)))
     v = variance, or max(x, 0) (1 / gain) + (read_noise / gain)^2
-    v = v + level_variance + bias_sigma^2 bias_share + dark_sigma^2 dark_share
-    v = max(v, 0)                       when it is a difference
+    v = v + level_variance
+    v = max(v + masters_variance, 0)    that may be negative
     x = x - dark dark_scale
     f = gain / flat, or gain where the flat is low
     x = x f
@@ -37,9 +37,8 @@ class Terms(NamedTuple):
     level: Plane
     level_variance: Plane
     bias: Plane
-    bias_sigma: Plane
     dark: Plane
-    dark_sigma: Plane
+    masters_variance: Plane
     gain: Plane
     read_noise: Plane
     flat: Plane
@@ -54,10 +53,7 @@ class Rules(NamedTuple):
     wide: bool
     bscale: float
     bzero: float
-    bias_share: float
     dark_scale: float
-    dark_share: float
-    floored: bool
     linearity: Plane
     flat_min: float
     apply_gain: bool
@@ -163,11 +159,8 @@ def _set_variance(signal: np.ndarray, terms: Terms, rules: Rules, out: np.ndarra
         out += (terms.read_noise / terms.gain) ** 2
     if terms.level_variance is not None:
         out += terms.level_variance
-    shares = ((terms.bias_sigma, rules.bias_share), (terms.dark_sigma, rules.dark_share))
-    for sigma, share in shares:
-        if sigma is not None:
-            out += _times(np.square(sigma), share)
-    if rules.floored:
+    if terms.masters_variance is not None:
+        out += terms.masters_variance
         np.maximum(out, 0, out=out)
 
 

@@ -53,7 +53,7 @@ void load_doubles(const plane *p, ptrdiff_t y, ptrdiff_t x, size_t n, double *re
 
 /* calibrate.c */
 typedef enum {
-    LEVEL, LEVEL_VARIANCE, BIAS, BIAS_SIGMA, DARK, DARK_SIGMA, GAIN, READ_NOISE,
+    LEVEL, LEVEL_VARIANCE, BIAS, DARK, MASTERS_VARIANCE, GAIN, READ_NOISE,
     FLAT, FLAT_SIGMA, VARIANCE, SATURATION, N_TERMS
 } term;
 
@@ -67,8 +67,7 @@ typedef struct {
     ptrdiff_t n_flags;
     int wide; /* the raw values need double */
     double bscale, bzero;
-    float bias_share, dark_scale, dark_share;
-    int floored; /* the variance is a difference, which rounding could make negative */
+    float dark_scale;
     const float *linearity;
     ptrdiff_t n_linearity; /* 0: none */
     float flat_min;

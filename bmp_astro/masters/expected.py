@@ -8,7 +8,7 @@ import numpy as np
 
 from ..fits.readouts import ascending, readouts_in
 from ..fits.section import Section
-from ..kernels import Noise
+from ..kernels import Noise, masters_variance
 from ..steps.quantum import quantization_variance
 from .noise import read_noise_from_pairs
 from .raw import RawFrame
@@ -151,14 +151,12 @@ def common_variance(kind: str, raws: Sequence[RawFrame], rows: slice) -> np.ndar
     first = raws[0]
     gains = first.gains
     scale = float(np.mean([raw.dark_scale for raw in raws]))
-    shared = first.shares_bias and first.dark is not None and first.dark.sigma is not None
-    factor = 1 - 2 * scale if shared else 1.0
-    total = None
-    for master, times in ((first.bias, factor), (first.dark, scale**2)):
-        part = None if master is None else master.variance(rows)
-        if part is not None:
-            part *= times
-            total = part if total is None else np.add(total, part, out=part)
+    sigmas = [None if master is None else master.sigma for master in (first.bias, first.dark)]
+    total = masters_variance(
+        *(None if sigma is None else sigma[rows] for sigma in sigmas),
+        dark_scale=scale,
+        shared_bias=first.shares_bias,
+    )
     if total is None:
         return None
     if kind == "flat" and gains is not None:

@@ -17,6 +17,7 @@ from ..steps.bias import bias_terms
 from ..steps.dark import dark_terms, holds_bias
 from ..steps.facts import find_excess_noise, find_gain
 from ..steps.image import BITS
+from ..steps.joint import is_freed_of
 from ..steps.level import OverscanLevel
 from ..steps.linearity import linear_kernel
 from ..steps.master import Master, open_master
@@ -227,7 +228,7 @@ def raw_frame(frame: OpenFrame, path: str | os.PathLike, how: Calibration) -> Ra
         bias=bias,
         dark=dark,
         dark_scale=applied["dark_scale"],
-        shares_bias=terms.get("shared_bias", False),
+        shares_bias=bias is not None and dark is not None and is_freed_of(dark, bias),
         constant=terms.get("level", 0.0),
         gains=gain,
     )

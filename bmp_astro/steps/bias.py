@@ -8,6 +8,7 @@ from astropy.nddata import CCDData
 
 from ..fits import MAXIM, Keyword, clean_product_header
 from .image import remade, run
+from .joint import variance_terms
 from .master import Master, open_master
 from .provenance import record_bias
 
@@ -51,14 +52,16 @@ def subtract_bias(
     array([[ 5., 10.]], dtype=float32)
     """
     frame = remade(ccd)
-    return run(frame, bias_terms(frame, open_master(master_bias, "bias", ccd)))
+    master = open_master(master_bias, "bias", ccd)
+    added = {} if frame.uncertainty is None else variance_terms(master)
+    return run(frame, bias_terms(frame, master), added)
 
 
 def bias_terms(frame: CCDData, master: Master) -> dict[str, Any]:
     """Return the kernel's terms of a master bias, and write it into the frame's header."""
     pedestal = pedestal_beyond(frame, master)
     record_bias(frame.header, master)
-    terms = {"bias": master.ccd.data, "bias_sigma": master.sigma, "flags": master.flags}
+    terms = {"bias": master.ccd.data, "flags": master.flags}
     return terms if pedestal == 0 else terms | {"level": pedestal}
 
 

@@ -26,6 +26,7 @@ from .facts import find_gain, find_overscan, find_read_noise, find_section, leve
 from .flat import flat_terms
 from .gain import gain_terms
 from .image import remade, run
+from .joint import variance_terms
 from .level import OverscanLevel, frame_level, words_of
 from .linearity import correct_linearity, note_other_linearity
 from .mask import known_saturation
@@ -156,16 +157,23 @@ overscan_iterations, overscan_skip
     bias = None if master_bias is None else open_master(master_bias, "bias", frame)
     if bias is not None:
         parts.append(bias_terms(frame, bias))
+    has_bias = False  # whether the variance of the frame has that of the bias already
     if linearity is not None:
         frame, parts = _linear(frame, parts, linearity, bias)
+        has_bias = frame.uncertainty is not None
     gain = find_gain(frame, gain, instrument)
     step = shifted_step(ccd.data) if ccd.data.dtype.kind in "ui" else 1.0
-    parts.append(_noise_terms(frame, gain, read_noise, bias, instrument, step))
-    if "EXCNOISE" in frame.header and "read_noise" in parts[-1]:
-        frame, parts = _with_uncertainty(frame, parts, bias)
+    noise = _noise_terms(frame, gain, read_noise, bias, instrument, step)
+    if noise and "EXCNOISE" in frame.header:  # its gain is not the one to apply
+        frame = run(frame, *parts, noise, variance_terms(bias), {"apply_gain": False})
+        parts, noise, has_bias = [], {}, True
+    parts.append(noise)
     dark = None if master_dark is None else open_master(master_dark, "dark", frame)
     if dark is not None:
         parts.append(dark_terms(frame, dark, dark_scale, bias, instrument))
+    if noise or frame.uncertainty is not None:
+        scale = parts[-1].get("dark_scale", 1.0)
+        parts.append(variance_terms(bias, dark, scale, has_bias=has_bias))
     if gain is not None:
         parts.append(gain_terms(frame, gain, instrument))
     flat = None if master_flat is None else open_master(master_flat, "flat", frame)
@@ -271,14 +279,10 @@ def _linear(
     frame: CCDData, parts: list[dict[str, Any]], linearity: Any, bias: Master | None
 ) -> tuple[CCDData, list[dict[str, Any]]]:
     """Return the corrected frame, for which the terms so far are applied, and what they leave."""
+    if frame.uncertainty is not None:
+        return correct_linearity(run(frame, *parts, variance_terms(bias)), linearity), []
     linear = correct_linearity(run(frame, *parts), linearity)
-    if linear.uncertainty is not None:
-        return linear, [{} if bias is None else {"bias_sigma": bias.sigma}]
-    constant = level_variance(frame)
-    if bias is None or bias.sigma is None:
-        return linear, [{"level_variance": constant}]
-    # the kernel takes a bias that is subtracted already for a share of the dark's
-    return linear, [{"level_variance": constant + bias.variance(), "bias_sigma": bias.sigma}]
+    return linear, [{"level_variance": level_variance(frame)}]
 
 
 def _flag_terms(
@@ -324,11 +328,3 @@ def _noise_terms(
     record_uncertainty(frame.header, gain, noise, source)
     terms = noise_terms(frame.header, gain, noise, instrument)
     return terms if "EXCNOISE" in frame.header else {"read_noise": noise}
-
-
-def _with_uncertainty(
-    frame: CCDData, parts: list[dict[str, Any]], bias: Master | None
-) -> tuple[CCDData, list[dict[str, Any]]]:
-    """Return the frame with an uncertainty whose gain is not the one to apply."""
-    made = run(frame, *parts, {"apply_gain": False})
-    return made, [{} if bias is None else {"bias_sigma": bias.sigma}]

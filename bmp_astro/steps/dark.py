@@ -7,6 +7,7 @@ from astropy.nddata import CCDData
 
 from .bias import pedestal_beyond
 from .image import remade, run
+from .joint import variance_terms
 from .master import Master, open_master
 from .provenance import is_done, record_dark
 from .scale import SAME_EXPOSURE, holds_bias, resolve_scale
@@ -38,7 +39,7 @@ def subtract_dark(
         and the camera allows scaling.
     master_bias : path-like or `~astropy.nddata.CCDData`, optional
         The bias that was subtracted from the frame. Where the dark was freed of the same one,
-        its error counts but once (see `bmp_astro.kernels.calibrate`).
+        its error counts but once (see `bmp_astro.kernels.masters_variance`).
     instrument : Instrument or str, optional
         Knows the exposure time and whether darks may be scaled; by default chosen by the header.
     **kwargs
@@ -70,9 +71,10 @@ def subtract_dark(
     master = open_master(master_dark, "dark", ccd)
     bias = None if master_bias is None else open_master(master_bias, "bias", ccd)
     terms = dark_terms(frame, master, dark_scale, bias, instrument)
-    if terms.get("shared_bias"):  # the bias itself is gone, its error is in the frame's
-        terms["bias_sigma"] = bias.sigma
-    return run(frame, terms)
+    added = {}
+    if frame.uncertainty is not None:  # the bias is gone, its error is in the frame's
+        added = variance_terms(bias, master, terms.get("dark_scale", 1.0), has_bias=True)
+    return run(frame, terms, added)
 
 
 def dark_terms(
@@ -90,24 +92,14 @@ def dark_terms(
         pedestal = pedestal_beyond(frame, master)
         return {
             "bias": master.ccd.data,
-            "bias_sigma": master.sigma,
             "flags": master.flags,
             **({} if pedestal == 0 else {"level": pedestal}),
         }
     return {
         "dark": master.ccd.data,
-        "dark_sigma": master.sigma,
         "dark_scale": scale,
-        "shared_bias": bias is not None and _is_freed_of(master, bias),
         "flags": master.flags,
     }
-
-
-def _is_freed_of(master_dark: Master, master_bias: Master) -> bool:
-    """Tell whether the dark was freed of this very bias: name and checksum agree."""
-    header = master_dark.ccd.header
-    named = str(header.get("MBIAS")), str(header.get("MBIASSUM"))
-    return named == (master_bias.name, master_bias.checksum)
 
 
 def _check_bias_once(frame: CCDData, master: Master, bias: Master | None) -> None:

@@ -4,6 +4,7 @@ import os
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ..fits import (
     GENERIC,
     data_sum,
     flags_of,
+    open_frame,
     read_frame,
     read_header,
     shift_wcs,
@@ -32,21 +34,48 @@ _SAMPLE = 100_000  # pixels that tell a master's typical level
 
 
 class Master:
-    """A master frame, and what is worked out from it once."""
+    """A master frame, and what is worked out from it once.
 
-    def __init__(self, ccd: CCDData, name: str, whole: "Master | None" = None) -> None:
+    One that was read from a file has an ``origin``: the path, and what tells its content.
+    """
+
+    def __init__(
+        self,
+        ccd: CCDData,
+        name: str,
+        *,
+        whole: "Master | None" = None,
+        origin: tuple | None = None,
+    ) -> None:
         self.ccd = ccd
         self.name = name.encode("ascii", "replace").decode()  # as a card can hold it
+        self.origin = origin
         self._whole = whole
+        self._has_let_go = False
 
     @cached_property
     def sigma(self) -> np.ndarray | None:
         """Standard deviation, ``(ny, nx)``, in the unit of the master."""
-        return sigma_of(self.ccd)
+        ccd = self.ccd  # before it is asked whether that is the one without
+        return _sigma_in(self.origin[0]) if self._has_let_go else sigma_of(ccd)
 
-    def variance(self, rows: slice = slice(None)) -> np.ndarray | None:
-        """Return the variance in some rows, made anew: a plane of it is kept by nobody."""
-        return None if self.sigma is None else np.square(self.sigma[rows])
+    def let_go_of_sigma(self) -> None:
+        """Keep no standard deviation in memory; the file has it for whoever asks again."""
+        if self.origin is not None and self.sigma is not None:
+            self._has_let_go = True
+            self.ccd = _with_uncertainty(self.ccd, None)
+            self.__dict__.pop("sigma", None)
+
+    def whole(self) -> CCDData:
+        """Return the image with its uncertainty."""
+        ccd = self.ccd
+        if not self._has_let_go:
+            return ccd
+        return _with_uncertainty(ccd, StdDevUncertainty(self.sigma, copy=False))
+
+    def variance(self) -> np.ndarray | None:
+        """Return the variance, made anew: a plane of it is kept by nobody."""
+        return None if self.sigma is None else np.square(self.sigma)
 
     @cached_property
     def flags(self) -> np.ndarray | None:
@@ -78,7 +107,7 @@ class Master:
         )
         shift_wcs(ccd.header, section[1].start, section[0].start)
         cut_readouts(ccd.header, section)
-        return Master(ccd, self.name, self)
+        return Master(ccd, self.name, whole=self)
 
 
 def load_master(master: str | os.PathLike | CCDData) -> CCDData:
@@ -102,7 +131,7 @@ def load_master(master: str | os.PathLike | CCDData) -> CCDData:
     OSError
         If the file cannot be read.
     """
-    return _opened(master).ccd
+    return _opened(master).whole()
 
 
 def open_master(master: Any, kind: str, ccd: CCDData) -> Master:
@@ -241,7 +270,7 @@ class _Cache:
     def _load(self, key: tuple, future: Future, made: CCDData | None) -> None:
         """Read the file for all who wait; a failure is not kept."""
         try:
-            future.set_result(_read(key[0]) if made is None else _as_read(key[0], made))
+            future.set_result(_read(key) if made is None else _as_read(key, made))
         except BaseException as error:
             with self._lock:
                 self._kept.pop(key, None)
@@ -266,8 +295,9 @@ def _content(path: str | os.PathLike) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _as_read(path: str, made: CCDData) -> Master:
+def _as_read(origin: tuple, made: CCDData) -> Master:
     """Return a master as its file has it, with the planes that were written into it."""
+    path = origin[0]
     header = read_header(path).header
     ccd = CCDData(
         made.data.view(),
@@ -277,18 +307,34 @@ def _as_read(path: str, made: CCDData) -> Master:
         uncertainty=StdDevUncertainty(made.uncertainty.array, copy=False),
     )
     ccd.flags = made.flags.view()
-    master = _shared(ccd, path)
+    master = _shared(ccd, origin)
     if "DATASUM" in header:  # the pixels were added up when they were written
         master.checksum = header["DATASUM"]
     return master
 
 
-def _read(path: str) -> Master:
+def _read(origin: tuple) -> Master:
     """Read a master."""
-    return _shared(read_frame(path), path)
+    return _shared(read_frame(origin[0]), origin)
 
 
-def _shared(ccd: CCDData, path: str) -> Master:
+def _sigma_in(path: str) -> np.ndarray | None:
+    """Read the standard deviation alone."""
+    with open_frame(path) as frame:
+        sigma = frame.uncertainty_rows(0, frame.shape[0])
+    if sigma is not None:
+        sigma.setflags(write=False)
+    return sigma
+
+
+def _with_uncertainty(ccd: CCDData, uncertainty: StdDevUncertainty | None) -> CCDData:
+    """Return an image with another uncertainty, and all else in common."""
+    other = copy(ccd)
+    other.uncertainty = uncertainty
+    return other
+
+
+def _shared(ccd: CCDData, origin: tuple) -> Master:
     """Return a master with its standard deviation, and flags alone; all read-only."""
     sigma, flags = sigma_of(ccd), flags_of(ccd)
     if sigma is not None:
@@ -299,7 +345,7 @@ def _shared(ccd: CCDData, path: str) -> Master:
     for plane in (ccd.data, sigma, flags):
         if plane is not None:
             plane.setflags(write=False)
-    return Master(ccd, Path(path).name)
+    return Master(ccd, Path(origin[0]).name, origin=origin)
 
 
 def _check_kind(master: Master, kind: str) -> None:

@@ -9,6 +9,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from ..kernels.calibrate import calibrate as run_kernel
 from .facts import find_excess_noise, find_gain, find_read_noise, level_variance, required
 from .image import remade
+from .joint import variance_terms
 from .master import open_master
 from .provenance import record_excess_noise, record_uncertainty
 
@@ -73,11 +74,9 @@ def create_uncertainty(
     noise, source = find_read_noise(ccd, read_noise, gain, instrument, bias)
     noise = required(noise, "read noise", "read_noise")
     record_uncertainty(frame.header, gain, noise, source)
-    constant = level_variance(ccd)
-    if bias is not None and bias.sigma is not None:
-        constant = constant + bias.variance()
-    terms = noise_terms(frame.header, gain, noise, instrument)
-    made = run_kernel(ccd.data, level_variance=constant, **terms, apply_gain=False, deviation=True)
+    terms = noise_terms(frame.header, gain, noise, instrument) | variance_terms(bias)
+    terms |= {"level_variance": level_variance(ccd), "apply_gain": False}
+    made = run_kernel(ccd.data, **terms, deviation=True)
     return remade(frame, uncertainty=StdDevUncertainty(made.variance, copy=False))
 
 

@@ -42,7 +42,7 @@ def calibrate_everything(rng):
             calibrate(
                 view,
                 **terms,
-                bias_sigma=next(views(plane)),
+                masters_variance=next(views(plane)),
                 gain=1.5,
                 read_noise=plane,
                 flat_sigma=plane[:, ::-1],

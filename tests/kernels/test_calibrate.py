@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bmp_astro.kernels import masters_variance
 from bmp_astro.kernels.calibrate import Bits, calibrate
 from bmp_astro.kernels.calibrate_numpy import TILE_PIXELS
 
@@ -20,11 +21,9 @@ def make_terms(seed=0, shape=SHAPE):
         "level": rng.normal(500, 1, (shape[0], 1)),
         "level_variance": 0.25,
         "bias": rng.normal(300, 3, shape).astype(np.float32),
-        "bias_sigma": rng.uniform(1, 1.4, shape).astype(np.float32),
         "dark": rng.normal(40, 10, shape).astype(np.float32),
-        "dark_sigma": rng.uniform(1.6, 2, shape).astype(np.float32),
         "dark_scale": 0.4,
-        "shared_bias": True,
+        "masters_variance": rng.uniform(1, 4, shape).astype(np.float32),
         "gain": 1.7,
         "read_noise": 8.0,
         "flat": rng.normal(1, 0.05, shape).astype(np.float32),
@@ -38,23 +37,18 @@ def make_terms(seed=0, shape=SHAPE):
 def oracle(raw, t):
     """Return data and variance by the equation, in float64."""
     s, g = t["dark_scale"], t["gain"]
-    bias_var, dark_var, flat_var = (
-        t[f"{k}_sigma"].astype(float) ** 2 for k in ("bias", "dark", "flat")
-    )
     signal = raw.astype(float) - t["level"] - t["bias"]
     variance = np.maximum(signal, 0) / g + (t["read_noise"] / g) ** 2 + t["level_variance"]
-    variance += bias_var * (1 - 2 * s if t["shared_bias"] else 1)
-    variance += s**2 * dark_var
-    flat = t["flat"].astype(float)
+    variance += t["masters_variance"].astype(float)
+    flat, flat_var = t["flat"].astype(float), t["flat_sigma"].astype(float) ** 2
     x = g * (signal - s * t["dark"].astype(float)) / flat
     return x, (g**2 * variance + x**2 * flat_var) / flat**2
 
 
-@pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("scale", [0.0, 0.4, 1.0, 2.5])
-def test_whole_equation(scale, shared):
+def test_whole_equation(scale):
     raw, terms = make_terms()
-    terms |= {"dark_scale": scale, "shared_bias": shared}
+    terms |= {"dark_scale": scale}
     data, variance, flags = calibrate(raw, **terms)
     want, want_variance = oracle(raw, terms)
     largest = raw * 1.7 / terms["flat"]
@@ -86,10 +80,11 @@ def test_absent_terms_leave_the_frame_as_it_is():
 def test_given_variance_is_propagated():
     raw, terms = make_terms()
     known = np.full(SHAPE, 100.0)
-    got = calibrate(raw, variance=known, bias=terms["bias"], bias_sigma=terms["bias_sigma"])
-    np.testing.assert_allclose(got.variance, 100 + terms["bias_sigma"] ** 2, rtol=1e-6)
-    already = calibrate(raw, variance=known, bias_sigma=terms["bias_sigma"])
-    np.testing.assert_array_equal(already.variance, known)
+    added = terms["masters_variance"]
+    got = calibrate(raw, variance=known, bias=terms["bias"], masters_variance=added)
+    np.testing.assert_allclose(got.variance, 100 + added, rtol=1e-6)
+    less = calibrate(raw, variance=known, masters_variance=-101 * np.sign(added))
+    np.testing.assert_array_equal(less.variance, 0)
 
 
 def test_gain_for_the_noise_only():
@@ -275,13 +270,9 @@ def test_pulls_with_a_shared_bias_are_of_width_one(n_bias, n_dark):
     dark = np.mean([exposure(dark_rate) for _ in range(n_dark)], axis=0) - bias
     bias_variance = (noise / gain) ** 2 / n_bias
     dark_variance = (dark_rate + noise**2) / gain**2 / n_dark + bias_variance
-    terms = {
-        "bias_sigma": bias_variance**0.5,
-        "dark_sigma": dark_variance**0.5,
-        "gain": gain,
-        "read_noise": noise,
-        "shared_bias": True,
-    }
+    sigmas = (np.full(shape, variance**0.5) for variance in (bias_variance, dark_variance))
+    added = masters_variance(*sigmas, shared_bias=True)
+    terms = {"masters_variance": added, "gain": gain, "read_noise": noise}
     got = calibrate(exposure(sky + dark_rate), bias=bias, dark=dark, **terms)
     expected = np.full(shape, 1000 + (sky + dark_rate) / gain)
     sigma2 = calibrate(expected, bias=1000.0, dark=dark_rate / gain, **terms).variance

@@ -151,7 +151,7 @@ def call(arguments):
         (lambda a: a["frames"][1].__setitem__(0, np.ones((2, 4), np.uint16)), ValueError),
         (lambda a: a["frames"][1].__setitem__(0, np.ones((3, 5), np.uint16)), ValueError),
         (lambda a: a["frames"][1].__setitem__(0, np.ones((2, 5))), ValueError),
-        (lambda a: a["frames"][1].__setitem__(1, (None,) * 11), ValueError),
+        (lambda a: a["frames"][1].__setitem__(1, (None,) * 10), ValueError),
         (lambda a: a["frames"][1].__setitem__(2, (np.ones((2, 5)),)), ValueError),
         (lambda a: a["frames"][1].__setitem__(3, (1, 2)), TypeError),
         (lambda a: a["numbers"].__setitem__(0, np.ones(2)), ValueError),

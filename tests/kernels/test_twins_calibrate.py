@@ -91,11 +91,9 @@ def frames(draw):
         "level": term(500, 20),
         "level_variance": term(0.3, 0.1, positive=True),
         "bias": term(300, 10),
-        "bias_sigma": term(2, 0.5, positive=True),
         "dark": term(40, 20),
-        "dark_sigma": term(3, 1, positive=True),
         "dark_scale": draw(st.sampled_from([0.0, 0.3, 0.5, 1.0, 7.1])),
-        "shared_bias": draw(st.booleans()),
+        "masters_variance": term(3, 10),
         "linearity": draw(st.sampled_from([None, [1.1], [1.0, 1e-6, -3e-11]])),
         "gain": gain,
         "apply_gain": draw(st.booleans()),
@@ -132,7 +130,7 @@ def whole_call():
     rules = dict(
         zip(
             calibrate_numpy.Rules._fields,
-            (False, 1.0, 0.0, 0.0, 1.0, 1.0, False, None, 0.1, True, 1, 2, 4, True, False),
+            (False, 1.0, 0.0, 1.0, None, 0.1, True, 1, 2, 4, True, False),
             strict=True,
         )
     )

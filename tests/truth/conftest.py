@@ -10,6 +10,7 @@ from astropy.nddata import CCDData
 
 from bmp_astro.fits import write_frame
 from bmp_astro.kernels import calibrate as kernel
+from bmp_astro.kernels import masters_variance
 from bmp_astro.masters import build_master
 from bmp_astro.simulate import make_detector, simulate_frame
 from bmp_astro.steps import calibrate
@@ -111,17 +112,18 @@ def expected_sigma(night, ccd, scene, masters, shared):
     sigma = {name: hdus["UNCERT"].data.astype(float) for name, hdus in read.items()}
     norm = read["master_flat"][0].header["FLATNORM"]
     dark = camera.dark_rate * EXPTIMES["dark"] / GAIN
+    scale = ccd.header["DARKSCAL"]
     signal = camera.dark_rate * night.light_exptime + scene * camera.flats["V"]
     for hdus in read.values():
         hdus.close()
     result = kernel(
         1000 + camera.bias + signal / GAIN,
         bias=1000 + camera.bias,
-        bias_sigma=sigma["master_bias"],
         dark=dark,
-        dark_sigma=sigma["master_dark"],
-        dark_scale=ccd.header["DARKSCAL"],
-        shared_bias=shared,
+        dark_scale=scale,
+        masters_variance=masters_variance(
+            sigma["master_bias"], sigma["master_dark"], dark_scale=scale, shared_bias=shared
+        ),
         gain=GAIN,
         read_noise=ccd.header["RDNOISE"],
         flat=camera.flats["V"] * FLAT_ELECTRONS / norm,
