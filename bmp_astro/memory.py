@@ -1,11 +1,12 @@
-"""Memory that large arrays have left, for the next ones of their size.
+"""Memory of large arrays: what they leave goes to the next ones of their size, or to the system.
 
 New memory is cleared by the operating system, which takes a third as long as to calibrate what goes
 into it. So what the frames of a run leave serves those that follow.
 """
 
+import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -55,13 +56,15 @@ class Memory:
         """
         dtype = np.dtype(dtype)
         size = int(np.prod(shape)) * dtype.itemsize
-        if size < _SMALLEST or not self._runs:
+        if size < _SMALLEST:
             return np.empty(shape, dtype)
+        if not self._runs:
+            return _new(size).view(dtype).reshape(shape)
         try:
             block = self._free[size].pop()
         except (KeyError, IndexError):
             self._free.clear()
-            block = np.empty(size, np.uint8)
+            block = _new(size)
         return np.asarray(_Loan(block, self)).view(dtype).reshape(shape)
 
     def take_back(self, block: np.ndarray) -> None:
@@ -85,6 +88,19 @@ class Memory:
         """Yield the items of a run that reuses memory."""
         with self.reused():
             yield from items
+
+
+def _new(size: int) -> np.ndarray:
+    """Return bytes that go back to the system when the last array that looks at them is gone.
+
+    What the C library gets back it may keep for smaller things, up to 32 MiB at a time.
+    """
+    if not hasattr(mmap, "MAP_ANONYMOUS"):
+        return np.empty(size, np.uint8)
+    block = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(AttributeError, OSError):  # as numpy does for its own; not all systems have them
+        block.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(block, np.uint8)
 
 
 _MEMORY = Memory()

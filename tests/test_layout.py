@@ -21,7 +21,7 @@ ARROWS = {
     "fits": {"memory"},
     "kernels": {"memory"},
     "steps": {"fits", "kernels"},
-    "masters": {"core", "fits", "kernels", "steps"},
+    "masters": {"core", "memory", "fits", "kernels", "steps"},
     "ccdmultipipe": {"core", "memory", "fits", "kernels", "steps", "masters"},
     "night": {"core", "fits", "masters", "ccdmultipipe"},
     "report": {"fits"},

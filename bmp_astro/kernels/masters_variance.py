@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from bmp_astro.memory import empty
+
 _BAND_PIXELS = 2**17  # half a MiB of float32: temporaries stay in a core's own cache
 
 
@@ -56,7 +58,7 @@ def masters_variance(
     if not parts:
         return None
     ny, nx = parts[0][0].shape
-    total = np.empty((ny, nx), np.float32)
+    total = empty((ny, nx), np.float32)
     step = max(1, _BAND_PIXELS // max(nx, 1))
     with np.errstate(all="ignore"):  # what is not finite is flagged in the frame
         for start in range(0, ny, step):

@@ -13,6 +13,7 @@ from ..fits.section import Section
 from ..kernels import Combined, Noise, Prepared
 from ..kernels import combine as combine_stack
 from ..kernels.median import median
+from ..memory import empty
 from .noise import standard_error_factor
 from .recipe import Factors, Levels, Recipe
 from .source import Room, Source, good_values, sample_of
@@ -92,10 +93,10 @@ def combine_sources(
     """
     ny, nx = sources[0].shape
     result = Combined(
-        np.empty((ny, nx), np.float32),
-        np.empty((ny, nx), np.float32) if propagate or noise is not None else None,
-        np.empty((ny, nx), np.uint16),
-        np.empty((ny, nx), np.uint8),
+        empty((ny, nx), np.float32),
+        empty((ny, nx), np.float32) if propagate or noise is not None else None,
+        empty((ny, nx), np.uint16),
+        empty((ny, nx), np.uint8),
     )
     settings = {
         **recipe.rule(),
@@ -182,10 +183,10 @@ def _bytes_of_pixel(sources: Sequence[Source], *, raw: bool) -> float:
 def _rooms(number: int, rows: int, nx: int, *, raw: bool) -> list[Room] | list[np.ndarray]:
     """Return room for the bands of so many sources, one after the other; none of it is touched."""
     if raw:
-        return list(np.empty((number, rows * nx * _STORED_BYTES), np.uint8))
-    data = np.empty((number, rows, nx), np.float32)
-    flags = np.empty((number, rows, nx), np.uint8)
-    stored = np.empty(rows * nx * _STORED_BYTES, np.uint8)
+        return list(empty((number, rows * nx * _STORED_BYTES), np.uint8))
+    data = empty((number, rows, nx), np.float32)
+    flags = empty((number, rows, nx), np.uint8)
+    stored = empty((rows * nx * _STORED_BYTES,), np.uint8)
     return [Room(*planes, stored) for planes in zip(data, flags, strict=True)]
 
 

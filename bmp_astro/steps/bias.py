@@ -8,7 +8,7 @@ from astropy.nddata import CCDData
 
 from ..fits import MAXIM, Keyword, clean_product_header
 from .image import remade, run
-from .joint import variance_terms
+from .joint import flag_terms, variance_terms
 from .master import Master, open_master
 from .provenance import record_bias
 
@@ -54,14 +54,14 @@ def subtract_bias(
     frame = remade(ccd)
     master = open_master(master_bias, "bias", ccd)
     added = {} if frame.uncertainty is None else variance_terms(master)
-    return run(frame, bias_terms(frame, master), added)
+    return run(frame, bias_terms(frame, master), flag_terms(master), added)
 
 
 def bias_terms(frame: CCDData, master: Master) -> dict[str, Any]:
     """Return the kernel's terms of a master bias, and write it into the frame's header."""
     pedestal = pedestal_beyond(frame, master)
     record_bias(frame.header, master)
-    terms = {"bias": master.ccd.data, "flags": master.flags}
+    terms = {"bias": master.ccd.data}
     return terms if pedestal == 0 else terms | {"level": pedestal}
 
 

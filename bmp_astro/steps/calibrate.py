@@ -26,7 +26,7 @@ from .facts import find_gain, find_overscan, find_read_noise, find_section, leve
 from .flat import flat_terms
 from .gain import gain_terms
 from .image import remade, run
-from .joint import variance_terms
+from .joint import flag_terms, variance_terms
 from .level import OverscanLevel, frame_level, words_of
 from .linearity import correct_linearity, note_other_linearity
 from .mask import known_saturation
@@ -179,6 +179,7 @@ overscan_iterations, overscan_skip
     flat = None if master_flat is None else open_master(master_flat, "flat", frame)
     if flat is not None:
         parts.append(flat_terms(frame, flat, flat_min))
+    parts.append(flag_terms(bias, dark, flat))
     note_other_linearity(frame.header, dark, flat)
     record_light(frame.header, instrument)
     unit = frame.unit if gain is None else u.electron

@@ -7,7 +7,7 @@ from astropy.nddata import CCDData
 
 from .bias import pedestal_beyond
 from .image import remade, run
-from .joint import variance_terms
+from .joint import flag_terms, variance_terms
 from .master import Master, open_master
 from .provenance import is_done, record_dark
 from .scale import SAME_EXPOSURE, holds_bias, resolve_scale
@@ -74,7 +74,7 @@ def subtract_dark(
     added = {}
     if frame.uncertainty is not None:  # the bias is gone, its error is in the frame's
         added = variance_terms(bias, master, terms.get("dark_scale", 1.0), has_bias=True)
-    return run(frame, terms, added)
+    return run(frame, terms, flag_terms(master), added)
 
 
 def dark_terms(
@@ -92,13 +92,11 @@ def dark_terms(
         pedestal = pedestal_beyond(frame, master)
         return {
             "bias": master.ccd.data,
-            "flags": master.flags,
             **({} if pedestal == 0 else {"level": pedestal}),
         }
     return {
         "dark": master.ccd.data,
         "dark_scale": scale,
-        "flags": master.flags,
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from astropy.nddata import CCDData
 
 from .image import remade, run
+from .joint import flag_terms
 from .master import Master, open_master
 from .provenance import record_flat
 
@@ -51,7 +52,8 @@ def divide_flat(
     (array([[20.,  5., 10.]], dtype=float32), array([[False, False,  True]]))
     """
     frame = remade(ccd)
-    return run(frame, flat_terms(frame, open_master(master_flat, "flat", ccd), flat_min))
+    master = open_master(master_flat, "flat", ccd)
+    return run(frame, flat_terms(frame, master, flat_min), flag_terms(master))
 
 
 def flat_terms(frame: CCDData, master: Master, flat_min: float) -> dict[str, Any]:
@@ -61,5 +63,4 @@ def flat_terms(frame: CCDData, master: Master, flat_min: float) -> dict[str, Any
         "flat": master.ccd.data,
         "flat_sigma": master.sigma,
         "flat_min": flat_min,
-        "flags": master.flags,
     }

@@ -1,16 +1,22 @@
-"""What a bias and a dark add to the variance of a frame: worked out once for all that use both."""
+"""What the masters of a frame have together, worked out once for all frames that use the same ones.
+
+That is the variance that a bias and a dark add, and the mask bits of all. The masters then let go
+of the planes that it was made of.
+"""
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..kernels import masters_variance
-from .master import Master
+from .image import joined_flags
+from .master import Master, read_only
 from .scale import holds_bias
 
-_KEPT = 2  # planes
+_KEPT = {"sigma": 2, "flags": 4}  # how many are kept of what is made of these planes
 
 
 def variance_terms(
@@ -27,9 +33,28 @@ def variance_terms(
     """
     if dark is not None and holds_bias(dark):
         bias, dark, has_bias = dark, None, False
-    shared = bias is not None and dark is not None and is_freed_of(dark, bias)
-    plane = _KEPT_PLANES.get(bias, dark, dark_scale, shared_bias=shared, has_bias=has_bias)
+    how = {
+        "dark_scale": dark_scale,
+        "shared_bias": bias is not None and dark is not None and is_freed_of(dark, bias),
+        "has_bias": has_bias,
+    }
+
+    def make() -> np.ndarray | None:
+        sigmas = (None if master is None else master.sigma for master in (bias, dark))
+        return masters_variance(*sigmas, **how)
+
+    plane = _JOINT.get("sigma", (bias, dark), tuple(how.values()), make)
     return {} if plane is None else {"masters_variance": plane}
+
+
+def flag_terms(*masters: Master | None) -> dict[str, Any]:
+    """Return the kernel's term of the mask bits that masters have."""
+
+    def make() -> np.ndarray | None:
+        return joined_flags(*(master.flags for master in masters if master is not None))
+
+    plane = _JOINT.get("flags", masters, (), make)
+    return {} if plane is None else {"flags": plane}
 
 
 def is_freed_of(dark: Master, bias: Master) -> bool:
@@ -38,45 +63,37 @@ def is_freed_of(dark: Master, bias: Master) -> bool:
     return (str(header.get("MBIAS")), str(header.get("MBIASSUM"))) == (bias.name, bias.checksum)
 
 
-class _Planes:
-    """The planes of masters in files that were worked out last.
-
-    What they were made of is not needed again, and the masters let go of it.
-    """
+class _Joint:
+    """The planes of masters in files that were made last; threads have the same one made once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple, np.ndarray | None] = OrderedDict()
+        self._kept: dict[str, OrderedDict[tuple, np.ndarray | None]] = {
+            of: OrderedDict() for of in _KEPT
+        }
 
     def get(
-        self, bias: Master | None, dark: Master | None, dark_scale: float, **how: bool
+        self,
+        of: str,
+        masters: tuple[Master | None, ...],
+        how: tuple[Any, ...],
+        make: Callable[[], np.ndarray | None],
     ) -> np.ndarray | None:
-        """Return a plane; threads that want the same one have it made once."""
-        masters = [master for master in (bias, dark) if master is not None]
-        if any(master.origin is None for master in masters):
-            return _plane_of(bias, dark, dark_scale, **how)
-        key = (*(None if each is None else each.origin for each in (bias, dark)), dark_scale)
-        key += tuple(how.values())
+        """Return what is made of one plane of each master."""
+        given = [master for master in masters if master is not None]
+        if any(master.origin is None for master in given):
+            return make()
+        key = (*(None if master is None else master.origin for master in masters), *how)
+        kept = self._kept[of]
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = _plane_of(bias, dark, dark_scale, **how)
-                for master in masters:
-                    master.let_go_of_sigma()
-            self._kept.move_to_end(key)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-            return self._kept[key]
+            if key not in kept:
+                kept[key] = read_only(make())
+                for master in given:
+                    master.let_go(of)
+            kept.move_to_end(key)
+            while len(kept) > _KEPT[of]:
+                kept.popitem(last=False)
+            return kept[key]
 
 
-_KEPT_PLANES = _Planes()
-
-
-def _plane_of(
-    bias: Master | None, dark: Master | None, dark_scale: float, **how: bool
-) -> np.ndarray | None:
-    """Return the plane of two masters."""
-    sigmas = (None if master is None else master.sigma for master in (bias, dark))
-    plane = masters_variance(*sigmas, dark_scale=dark_scale, **how)
-    if plane is not None:
-        plane.setflags(write=False)
-    return plane
+_JOINT = _Joint()

@@ -51,36 +51,41 @@ class Master:
         self.name = name.encode("ascii", "replace").decode()  # as a card can hold it
         self.origin = origin
         self._whole = whole
-        self._has_let_go = False
+        self._let_go: set[str] = set()
 
     @cached_property
     def sigma(self) -> np.ndarray | None:
         """Standard deviation, ``(ny, nx)``, in the unit of the master."""
-        ccd = self.ccd  # before it is asked whether that is the one without
-        return _sigma_in(self.origin[0]) if self._has_let_go else sigma_of(ccd)
-
-    def let_go_of_sigma(self) -> None:
-        """Keep no standard deviation in memory; the file has it for whoever asks again."""
-        if self.origin is not None and self.sigma is not None:
-            self._has_let_go = True
-            self.ccd = _with_uncertainty(self.ccd, None)
-            self.__dict__.pop("sigma", None)
-
-    def whole(self) -> CCDData:
-        """Return the image with its uncertainty."""
-        ccd = self.ccd
-        if not self._has_let_go:
-            return ccd
-        return _with_uncertainty(ccd, StdDevUncertainty(self.sigma, copy=False))
-
-    def variance(self) -> np.ndarray | None:
-        """Return the variance, made anew: a plane of it is kept by nobody."""
-        return None if self.sigma is None else np.square(self.sigma)
+        ccd = self.ccd  # before it is asked whether that is one without
+        return _sigma_in(self.origin[0]) if "sigma" in self._let_go else sigma_of(ccd)
 
     @cached_property
     def flags(self) -> np.ndarray | None:
         """Mask bits, ``(ny, nx)``."""
-        return flags_of(self.ccd)
+        ccd = self.ccd
+        return _flags_in(self.origin[0]) if "flags" in self._let_go else flags_of(ccd)
+
+    def let_go(self, plane: str) -> None:
+        """Keep the sigma or the flags no longer; the file has them for whoever asks again."""
+        if self.origin is None or getattr(self, plane) is None:
+            return
+        self._let_go.add(plane)
+        self.ccd = _with(self.ccd, **{"uncertainty" if plane == "sigma" else "flags": None})
+        self.__dict__.pop(plane, None)
+
+    def whole(self) -> CCDData:
+        """Return the image with all its planes."""
+        ccd = self.ccd
+        missing: dict[str, Any] = {}
+        if "sigma" in self._let_go:
+            missing["uncertainty"] = StdDevUncertainty(self.sigma, copy=False)
+        if "flags" in self._let_go:
+            missing["flags"] = self.flags
+        return _with(ccd, **missing) if missing else ccd
+
+    def variance(self) -> np.ndarray | None:
+        """Return the variance, made anew: a plane of it is kept by nobody."""
+        return None if self.sigma is None else np.square(self.sigma)
 
     @cached_property
     def checksum(self) -> str:
@@ -321,16 +326,27 @@ def _read(origin: tuple) -> Master:
 def _sigma_in(path: str) -> np.ndarray | None:
     """Read the standard deviation alone."""
     with open_frame(path) as frame:
-        sigma = frame.uncertainty_rows(0, frame.shape[0])
-    if sigma is not None:
-        sigma.setflags(write=False)
-    return sigma
+        return read_only(frame.uncertainty_rows(0, frame.shape[0]))
 
 
-def _with_uncertainty(ccd: CCDData, uncertainty: StdDevUncertainty | None) -> CCDData:
-    """Return an image with another uncertainty, and all else in common."""
+def _flags_in(path: str) -> np.ndarray | None:
+    """Read the mask bits, those of pixels without a value among them."""
+    with open_frame(path) as frame:
+        return read_only(frame.read(0, frame.shape[0])[1])
+
+
+def read_only(plane: np.ndarray | None) -> np.ndarray | None:
+    """Return a plane that nobody may change any more."""
+    if plane is not None:
+        plane.setflags(write=False)
+    return plane
+
+
+def _with(ccd: CCDData, **planes: Any) -> CCDData:
+    """Return an image with other planes, and all else in common."""
     other = copy(ccd)
-    other.uncertainty = uncertainty
+    for name, plane in planes.items():
+        setattr(other, name, plane)
     return other
 
 
@@ -343,8 +359,7 @@ def _shared(ccd: CCDData, origin: tuple) -> Master:
         flags = np.broadcast_to(np.uint8(0), ccd.shape)
     ccd.flags, ccd.mask = flags, None
     for plane in (ccd.data, sigma, flags):
-        if plane is not None:
-            plane.setflags(write=False)
+        read_only(plane)
     return Master(ccd, Path(origin[0]).name, origin=origin)
 
 
