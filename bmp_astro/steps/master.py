@@ -1,9 +1,6 @@
 """Master frames: loaded once, and refused where they do not fit the frame."""
 
 import os
-import threading
-from collections import OrderedDict
-from concurrent.futures import Future
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +22,7 @@ from ..fits import (
 )
 from ..fits.readouts import cut_readouts
 from ..fits.section import Section
+from .filecache import FileCache
 from .image import remade, sigma_of
 from .window import window_in
 
@@ -233,58 +231,6 @@ def keep_master(path: str | os.PathLike, ccd: CCDData) -> None:
         _CACHE.keep(path, ccd)
 
 
-class _Cache:
-    """The masters that were read last, by file; threads that want the same one read it once.
-
-    Beside them are masters that were just made, and have not been asked for. The content of a file
-    is known by what a renaming leaves as it is.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        # by path and content what was read, by content alone what was made; the oldest come first
-        self._kept: OrderedDict[tuple, Future | CCDData] = OrderedDict()
-
-    def keep(self, path: str | os.PathLike, ccd: CCDData) -> None:
-        """Keep what was just written."""
-        with self._lock:
-            self._put(_content(path), ccd)
-
-    def get(self, path: str) -> Master:
-        """Return the master in a file."""
-        path = os.path.abspath(path)
-        content = _content(path)
-        key = (path, *content)
-        with self._lock:
-            future = self._kept.get(key)
-            mine = future is None
-            made = self._kept.pop(content, None) if mine else None
-            future = Future() if mine else future
-            self._put(key, future)
-        if mine:
-            self._load(key, future, made)
-        return future.result()
-
-    def _put(self, key: tuple, what: Future | CCDData) -> None:
-        """Make something the newest, and let go of the oldest."""
-        self._kept[key] = what
-        self._kept.move_to_end(key)
-        while len(self._kept) > CACHE_SIZE:
-            self._kept.popitem(last=False)
-
-    def _load(self, key: tuple, future: Future, made: CCDData | None) -> None:
-        """Read the file for all who wait; a failure is not kept."""
-        try:
-            future.set_result(_read(key) if made is None else _as_read(key, made))
-        except BaseException as error:
-            with self._lock:
-                self._kept.pop(key, None)
-            future.set_exception(error)
-
-
-_CACHE = _Cache()
-
-
 def _opened(master: Any) -> Master:
     """Return the master of a file, from the cache, or around an image."""
     if isinstance(master, CCDData):
@@ -292,12 +238,6 @@ def _opened(master: Any) -> Master:
     if not isinstance(master, str | os.PathLike):
         raise TypeError(f"a master is a path or a CCDData, but this is {type(master).__name__}")
     return _CACHE.get(os.fspath(master))
-
-
-def _content(path: str | os.PathLike) -> tuple[int, ...]:
-    """Return what tells the content of a file, under whatever name."""
-    found = os.stat(path)
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _as_read(origin: tuple, made: CCDData) -> Master:
@@ -318,9 +258,12 @@ def _as_read(origin: tuple, made: CCDData) -> Master:
     return master
 
 
-def _read(origin: tuple) -> Master:
-    """Read a master."""
-    return _shared(read_frame(origin[0]), origin)
+def _loaded(origin: tuple, made: CCDData | None) -> Master:
+    """Return the master in a file, which is read unless it was just made."""
+    return _shared(read_frame(origin[0]), origin) if made is None else _as_read(origin, made)
+
+
+_CACHE = FileCache(CACHE_SIZE, _loaded)
 
 
 def _sigma_in(path: str) -> np.ndarray | None:
