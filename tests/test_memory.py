@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import psutil
 import pytest
 
 from bmp_astro.kernels import calibrate
@@ -85,10 +86,22 @@ def test_what_is_free_is_let_go_of_before_more_is_taken_and_when_the_last_run_en
     assert free() == 0
 
 
-def test_small_arrays_and_those_outside_a_run_are_not_kept(memory):
+def test_small_arrays_are_not_kept(memory):
     with memory.reused():
         assert memory.empty((10, 10), np.float32).base is None
-    assert memory.empty(SHAPE, np.float32).base is None
+
+
+def test_outside_a_run_memory_goes_back_to_the_system_at_once(memory):
+    process = psutil.Process()
+    before = process.memory_info().rss
+    arrays = [memory.empty((1024, 8192), np.uint8) for _ in range(16)]
+    for array in arrays:
+        array.fill(1)
+    assert process.memory_info().rss - before > 100 * 2**20
+    kept = arrays[-1][5]  # of what has a view the whole stays
+    del array, arrays
+    assert process.memory_info().rss - before < 20 * 2**20
+    np.testing.assert_array_equal(kept, 1)
 
 
 def test_runs_that_end_early_let_go(memory):
