@@ -4,6 +4,7 @@ New memory is cleared by the operating system, which takes a third as long as to
 into it. So what the frames of a run leave serves those that follow.
 """
 
+import ctypes
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -75,7 +76,11 @@ class Memory:
 
     @contextmanager
     def reused(self) -> Iterator[None]:
-        """Reuse memory in this run, in all its threads; the last run to end lets go of it."""
+        """Reuse memory in this run, in all its threads; the last run to end lets go of it.
+
+        What the C library has kept of earlier work goes back to the system before.
+        """
+        _give_back()
         self._runs.append(None)
         try:
             yield
@@ -101,6 +106,12 @@ def _new(size: int) -> np.ndarray:
     with suppress(AttributeError, OSError):  # as numpy does for its own; not all systems have them
         block.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(block, np.uint8)
+
+
+def _give_back() -> None:
+    """Have the C library give back what it keeps for later; not all of them can."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 _MEMORY = Memory()
