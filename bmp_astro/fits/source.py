@@ -212,8 +212,8 @@ def read_hdu(source: Source, path: str | PathLike, index: int, offset: int) -> H
     compressed = header.get("ZIMAGE") is True
     prefix = "Z" if compressed else ""
     try:
-        nbytes = _data_size(header)
-        axes = _axes(header, prefix)
+        nbytes, stored = _data_size(header)
+        axes = _axes(header, prefix) if prefix else stored
         bitpix = _integer(header, prefix + "BITPIX")
     except ValueError as error:
         raise OSError(f"{path}: the header of unit {index} is damaged: {error}") from error
@@ -281,18 +281,18 @@ def _axes(header: fits.Header, prefix: str) -> tuple[int, ...]:
     return axes
 
 
-def _data_size(header: fits.Header) -> int:
-    """Return the number of bytes of a unit's data, without padding (FITS standard, eq. 2)."""
+def _data_size(header: fits.Header) -> tuple[int, tuple[int, ...]]:
+    """Return the bytes of a unit's data, without padding (FITS standard, eq. 2); its axes."""
     bitpix = _integer(header, "BITPIX")
     if bitpix not in (8, 16, 32, 64, -32, -64):
         raise ValueError(f"BITPIX is {bitpix} but must be 8, 16, 32, 64, -32 or -64")
     axes = _axes(header, "")
     if not axes:
-        return 0
+        return 0, axes
     pixels = 1
     for length in axes:
         pixels *= length
     groups, parameters = _integer(header, "GCOUNT", 1), _integer(header, "PCOUNT", 0)
     if groups < 0 or parameters < 0:
         raise ValueError("GCOUNT and PCOUNT must not be negative")
-    return abs(bitpix) // 8 * groups * (parameters + pixels)
+    return abs(bitpix) // 8 * groups * (parameters + pixels), axes

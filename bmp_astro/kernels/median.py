@@ -31,4 +31,5 @@ def median(values: np.ndarray, axis: int | None = None) -> np.ndarray:
 def middle_of(ordered: np.ndarray, axis: int = -1) -> np.ndarray:
     """Return the median of values that are in order along an axis."""
     n = ordered.shape[axis]
-    return np.mean([ordered.take((n - 1) // 2, axis), ordered.take(n // 2, axis)], axis=0)
+    wide = None if ordered.dtype.kind == "f" else float  # integers might overflow
+    return np.add(ordered.take((n - 1) // 2, axis), ordered.take(n // 2, axis), dtype=wide) / 2

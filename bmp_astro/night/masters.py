@@ -113,9 +113,13 @@ def light_keywords(control: Mapping[str, Any]) -> dict[str, Any]:
 
 def _by_product(plan: Table, kind: str) -> Iterator[tuple[str, Table]]:
     """The masters of one kind that a plan makes, each with its rows."""
-    chosen = plan[(plan["frame_type"] == kind) & (plan["product"] != "")]
-    for product in dict.fromkeys(map(str, chosen["product"])):
-        yield product, chosen[chosen["product"] == product]
+    rows: dict[str, list[int]] = {}
+    columns = (plan[name].tolist() for name in ("frame_type", "product"))
+    for number, (frame_type, product) in enumerate(zip(*columns, strict=True)):
+        if frame_type == kind and product:
+            rows.setdefault(product, []).append(number)
+    for product, numbers in rows.items():
+        yield product, plan[numbers]
 
 
 def _rows(outcome: Outcome, names: list[str]) -> list[Mapping[str, Any]]:

@@ -84,6 +84,8 @@ def holds_window(wanted: Mapping, offered: Mapping, rules: Rules) -> bool:
 
 def distance(one: Any, other: Any, unit: u.Unit) -> float:
     """How far two values are apart, in ``unit``; angles go round the circle."""
+    if one == other:
+        return 0.0
     if unit.is_equivalent(u.K):
         values = [u.Quantity(v).to_value(u.K, equivalencies=u.temperature()) for v in (one, other)]
         return abs(values[0] - values[1]) * u.K.to(unit)

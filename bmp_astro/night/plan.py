@@ -265,14 +265,14 @@ def _wanted(row: Row, select: Select) -> bool:
 
 def as_plan(entries: list[Entry]) -> Table:
     """The entries as the table that `plan_night` describes."""
-    plan = Table()
-    plan["in_name"] = column([entry.in_name for entry in entries])
+    columns: dict[str, Any] = {}
+    columns["in_name"] = column([entry.in_name for entry in entries])
     if any(entry.night for entry in entries):
-        plan["night"] = column([entry.night for entry in entries])
-    plan["frame_type"] = column([entry.frame_type for entry in entries])
-    plan["product"] = column([entry.product for entry in entries])
+        columns["night"] = column([entry.night for entry in entries])
+    columns["frame_type"] = column([entry.frame_type for entry in entries])
+    columns["product"] = column([entry.product for entry in entries])
     for kind in KINDS:
-        plan[f"master_{kind}"] = column([entry.masters.get(kind, "") for entry in entries])
-    plan["message"] = column([entry.message for entry in entries])
-    plan["why"] = column([entry.why for entry in entries])
-    return plan
+        columns[f"master_{kind}"] = column([entry.masters.get(kind, "") for entry in entries])
+    columns["message"] = column([entry.message for entry in entries])
+    columns["why"] = column([entry.why for entry in entries])
+    return Table(columns, copy=False)
