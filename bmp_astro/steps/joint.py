@@ -1,7 +1,8 @@
 """What the masters of a frame have together, worked out once for all frames that use the same ones.
 
 That is the variance that a bias and a dark add, and the mask bits of all. The masters then let go
-of the planes that it was made of.
+of the planes that it was made of; but not where the dark is scaled, as the next frame is likely to
+have another scale.
 """
 
 import threading
@@ -43,7 +44,7 @@ def variance_terms(
         sigmas = (None if master is None else master.sigma for master in (bias, dark))
         return masters_variance(*sigmas, **how)
 
-    plane = _JOINT.get("sigma", (bias, dark), tuple(how.values()), make)
+    plane = _JOINT.get("sigma", (bias, dark), tuple(how.values()), make, lets_go=dark_scale == 1)
     return {} if plane is None else {"masters_variance": plane}
 
 
@@ -78,6 +79,8 @@ class _Joint:
         masters: tuple[Master | None, ...],
         how: tuple[Any, ...],
         make: Callable[[], np.ndarray | None],
+        *,
+        lets_go: bool = True,
     ) -> np.ndarray | None:
         """Return what is made of one plane of each master."""
         given = [master for master in masters if master is not None]
@@ -88,7 +91,7 @@ class _Joint:
         with self._lock:
             if key not in kept:
                 kept[key] = read_only(make())
-                for master in given:
+                for master in given if lets_go else ():
                     master.let_go(of)
             kept.move_to_end(key)
             while len(kept) > _KEPT[of]:

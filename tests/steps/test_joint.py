@@ -107,6 +107,16 @@ def test_planes_that_were_put_together_are_let_go_of_and_found_again(sample, fil
         assert not one.flags.flags.writeable
 
 
+def test_frames_of_many_scales_do_not_read_the_masters_again(sample, files, monkeypatch):
+    calibrated(sample, files)
+    reads = []
+    monkeypatch.setattr(master, "open_frame", reads.append)
+    for exposure in (50.0, 60.0, 70.0, 50.0):
+        sample.raw.header["EXPTIME"] = exposure
+        calibrated(sample, files)
+    assert reads == []
+
+
 def test_a_loaded_master_is_whole_all_the_same(sample, files):
     before = master.load_master(files["dark"])
     sigma, flags = before.uncertainty.array.copy(), flags_of(before).copy()
