@@ -244,5 +244,6 @@ def _same_state(recorded: Any, now: list[Any] | None) -> bool:
     return bool(recorded[0] == now[0] and recorded[2] == now[2])
 
 
+@functools.cache
 def _version() -> str:
     return importlib.metadata.version("bmp_astro")
