@@ -6,12 +6,11 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 from ..fits import is_fits_name
 from .markup import plural
 from .rows import MADE, Row, shown, status
-from .thumbnails import read_image, thumbnail
+from .thumbnails import Small, read_small, thumbnail
 
 _SIZE = 420  # pixel
 _UNITS = {"adu": "adu", "electron": "e⁻", "1": ""}
@@ -54,19 +53,20 @@ def _rank(path: Path) -> int:
 
 def _read(path: Path, anchor: str) -> Master:
     try:
-        image, header = read_image(path)
+        small = read_small(path, _SIZE)
     except (OSError, ValueError) as error:
         return Master(path.name, anchor, "", (), str(error))
-    return Master(path.name, anchor, thumbnail(image, _SIZE), _facts(image, header))
+    return Master(path.name, anchor, thumbnail(small.means), _facts(small))
 
 
-def _facts(image: np.ndarray, header: fits.Header) -> tuple[tuple[str, str], ...]:
+def _facts(small: Small) -> tuple[tuple[str, str], ...]:
+    header = small.header
     facts = [
         (title, f"{shown(header[card], '.4g')} {unit}".strip())
         for title, card, unit in _CARDS
         if header.get(card, "") != ""
     ]
-    finite = image[np.isfinite(image)]
+    finite = small.sample[np.isfinite(small.sample)]
     if finite.size:
         unit = _UNITS.get(str(header.get("BUNIT", "")), str(header.get("BUNIT", "")))
         low, middle, high = np.percentile(finite, (1, 50, 99))
@@ -74,7 +74,7 @@ def _facts(image: np.ndarray, header: fits.Header) -> tuple[tuple[str, str], ...
         facts.append(
             ("Pixels, 1 to 99 %", f"{shown(float(low), '.3g')} … {shown(float(high), '.3g')}")
         )
-    ny, nx = image.shape
+    ny, nx = small.shape
     facts.append(("Size", f"{nx} \N{MULTIPLICATION SIGN} {ny}"))
     return tuple(facts)
 

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from .thumbnails import read_image, shrink, stretch
+from .thumbnails import read_small, stretch
 
 _WIDTH = 12.6  # inch
+_PIXELS = 1024
 
 
 def require_matplotlib() -> None:
@@ -55,7 +56,7 @@ def before_after(
 
     paths = {"raw": raw_path, "reduced": product_path, "master": master_path}
     images = {
-        f"{title}: {Path(path).name}": read_image(path)[0]
+        f"{title}: {Path(path).name}": read_small(path, _PIXELS).means
         for title, path in paths.items()
         if path is not None
     }
@@ -63,8 +64,7 @@ def before_after(
     figure = Figure(figsize=(_WIDTH, _WIDTH / sum(widths) + 0.2), layout="constrained")
     panels = figure.subplots(1, len(images), width_ratios=widths, squeeze=False)[0]
     for axes, (title, pixels) in zip(panels, images.items(), strict=True):
-        gray = stretch(shrink(pixels, 1024))
-        axes.imshow(gray, cmap="gray", vmin=0, vmax=255, origin="lower")
+        axes.imshow(stretch(pixels), cmap="gray", vmin=0, vmax=255, origin="lower")
         axes.set_title(title, fontsize=10, loc="left", parse_math=False)
         axes.set_axis_off()
     figure.savefig(png_path, dpi=110, facecolor="white")

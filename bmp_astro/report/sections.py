@@ -20,7 +20,7 @@ from .rows import (
     start_time,
     status,
 )
-from .thumbnails import read_image, thumbnail
+from .thumbnails import read_small, thumbnail
 
 MAX_PICTURES = 60  # of lights: beyond, the page would be too heavy to open
 
@@ -199,11 +199,11 @@ def _picture(row: Row, outdir: Path) -> str:
     places = (name, outdir / name, outdir / name.name, outdir / "lights" / name.name)
     path = next((place for place in places if place.is_file()), name)
     try:
-        image, _ = read_image(path)
+        small = read_small(path, _THUMBNAIL)
     except (OSError, ValueError) as error:
         return f"<span class=quiet>no picture: {escape(str(error))}</span>"
     alt = escape(f"{path.name} in gray, zscale")
-    return f'<img src="{thumbnail(image, _THUMBNAIL)}" alt="{alt}">'
+    return f'<img src="{thumbnail(small.means)}" alt="{alt}">'
 
 
 def _masters_column(names: tuple[str, ...], anchors: Mapping[str, str]) -> Column:
