@@ -65,7 +65,8 @@ class Master:
 
     def let_go(self, plane: str) -> None:
         """Keep the sigma or the flags no longer; the file has them for whoever asks again."""
-        if self.origin is None or getattr(self, plane) is None:
+        array = getattr(self, plane)
+        if self.origin is None or array is None or array.strides == (0, 0):  # which takes no memory
             return
         self._let_go.add(plane)
         self.ccd = _with(self.ccd, **{"uncertainty" if plane == "sigma" else "flags": None})

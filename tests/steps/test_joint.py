@@ -107,6 +107,19 @@ def test_planes_that_were_put_together_are_let_go_of_and_found_again(sample, fil
         assert not one.flags.flags.writeable
 
 
+def test_flags_of_which_none_is_set_take_no_memory_and_stay(sample, files):
+    dark = opened(files, sample)[1]
+    sample.bias.flags[...] = 0
+    sample.bias.mask = None
+    bias = master.open_master(
+        write_frame(sample.bias, files["bias"], overwrite=True), "bias", dark.ccd
+    )
+    empty = bias.flags
+    joint.flag_terms(bias, dark)
+    assert bias.flags is empty
+    assert empty.strides == (0, 0)
+
+
 def test_frames_of_many_scales_do_not_read_the_masters_again(sample, files, monkeypatch):
     calibrated(sample, files)
     reads = []
