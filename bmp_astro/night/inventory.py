@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import astropy.units as u
+import numpy as np
 from astropy.table import MaskedColumn, Table
 
 from ..core.table import column
@@ -162,17 +163,16 @@ def _refused_if_calibrated(frame: Frame) -> Frame:
 
 def as_table(frames: list[Frame]) -> Table:
     """The frames as the table that `inventory` describes."""
-    table = Table()
-    table["in_name"] = _column([frame.path for frame in frames], str)
+    columns = {"in_name": _column([frame.path for frame in frames], str)}
     if any(frame.night for frame in frames):
-        table["night"] = _column([frame.night for frame in frames], str)
-    table["frame_type"] = _column([frame.kind for frame in frames], str)
+        columns["night"] = _column([frame.night for frame in frames], str)
+    columns["frame_type"] = _column([frame.kind for frame in frames], str)
     for name, (kind, unit) in COLUMNS.items():
-        table[name] = _column([frame.facts.get(name) for frame in frames], kind, unit)
+        columns[name] = _column([frame.facts.get(name) for frame in frames], kind, unit)
     for name in _extra_names(frames):
-        table[name] = column([frame.facts.get(name) for frame in frames])
-    table["message"] = _column([frame.message for frame in frames], str)
-    return table
+        columns[name] = column([frame.facts.get(name) for frame in frames])
+    columns["message"] = _column([frame.message for frame in frames], str)
+    return Table(columns, copy=False)
 
 
 def _walk(top: str, exclude: str | os.PathLike | None) -> Iterator[str]:
@@ -263,8 +263,9 @@ def _column(values: list, kind: type, unit: u.Unit | None = None) -> MaskedColum
         return column(["" if value is None else str(value) for value in values])
     plain = [_number(value, kind, unit) for value in values]
     mask = [value is None for value in plain]
-    filled = [kind(0) if value is None else value for value in plain]
-    return MaskedColumn(filled, mask=mask, dtype=kind, unit=unit)
+    # of an array, as astropy copies a list value by value
+    filled = np.array([kind(0) if value is None else value for value in plain], dtype=kind)
+    return MaskedColumn(filled, mask=mask, unit=unit)
 
 
 def _number(value: Any, kind: type, unit: u.Unit | None) -> float | int | None:
