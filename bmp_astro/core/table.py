@@ -55,13 +55,13 @@ def pout_to_table(pout: Iterable[Any], in_names: Sequence[Any] | None = None) ->
     outcomes = [_as_outcome(pair) for pair in pout]
     names = [o.in_name for o in outcomes] if in_names is None else list(in_names)
     columns: dict[str, Any] = {}
-    columns["in_name"] = _text([", ".join(leaves(n)) if n is not None else "" for n in names])
-    columns["outname"] = _text([o.outname for o in outcomes])
+    columns["in_name"] = text_column([", ".join(leaves(n)) if n is not None else "" for n in names])
+    columns["outname"] = text_column([o.outname for o in outcomes])
     for name in ("status", "step", "message"):
-        columns[name] = _text([getattr(o, name) for o in outcomes])
+        columns[name] = text_column([getattr(o, name) for o in outcomes])
     columns["seconds"] = _masked([o.seconds for o in outcomes], float)
     columns["peak_memory"] = _masked([o.peak_memory for o in outcomes], int)
-    columns["warnings"] = _text(["; ".join(o.warnings) for o in outcomes])
+    columns["warnings"] = text_column(["; ".join(o.warnings) for o in outcomes])
     keys = dict.fromkeys(key for o in outcomes for key in o.meta)
     for key in keys:
         columns[_column_name(str(key), columns)] = column([o.meta.get(key) for o in outcomes])
@@ -95,7 +95,30 @@ def column(values: Sequence[Any]) -> Any:
             return _masked(values, type(there[0].flat[0].item()))
     except (TypeError, ValueError, OverflowError, AttributeError):
         pass  # no common type after all
-    return _text(values)
+    return text_column(values)
+
+
+def text_column(values: Sequence[Any]) -> Any:
+    """Return the texts of values as a table column, `None` being masked.
+
+    Parameters
+    ----------
+    values : sequence
+        Anything that `str` takes; `None` where there is no value.
+
+    Returns
+    -------
+    `~astropy.table.MaskedColumn`
+        Of strings; ECSV keeps its empty ones apart from the masked.
+    """
+    import numpy as np
+    from astropy.table import MaskedColumn
+
+    mask = np.array([value is None for value in values], dtype=bool)
+    if mask.any():
+        values = ["" if value is None else value for value in values]
+    made = MaskedColumn(np.array(list(map(str, values)), dtype=str), mask=mask)
+    return _keeping_empty(made)
 
 
 def write_table(table: Any, path: str | os.PathLike[str]) -> str:
@@ -256,17 +279,6 @@ def _masked(values: Sequence[Any], kind: type) -> Any:
     if data.ndim > 1:
         mask = np.broadcast_to(mask.reshape(-1, *[1] * (data.ndim - 1)), data.shape).copy()
     return MaskedColumn(data, mask=mask)
-
-
-def _text(values: Sequence[Any]) -> Any:
-    """Return a column of strings, masked where there is none."""
-    import numpy as np
-    from astropy.table import MaskedColumn
-
-    texts = ["" if value is None else str(value) for value in values]
-    mask = [value is None for value in values]
-    made = MaskedColumn(np.array(texts, dtype=str), mask=np.array(mask, dtype=bool))
-    return _keeping_empty(made)
 
 
 def _keeping_empty(values: Any) -> Any:

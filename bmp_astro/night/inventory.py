@@ -1,9 +1,11 @@
 """What is there: every raw file, and the facts that its header states."""
 
+import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import MaskedColumn, Table
 
-from ..core.table import column
+from ..core.table import column, text_column
 from ..fits import (
     Instrument,
     calibrated_already,
@@ -21,7 +23,8 @@ from ..fits import (
     read_header,
 )
 from ..fits.readouts import assembled_shape, readouts_in
-from .frames import Frame, Spec, all_frames
+from . import inventory_cache
+from .frames import Frame, Spec, read_frames
 from .nights import Longitude, by_directory, by_time
 
 Raw = str | os.PathLike | Iterable[str | os.PathLike]
@@ -49,6 +52,8 @@ COLUMNS: dict[str, tuple[type, u.Unit | None]] = {
 
 
 _MORE = ("serial", "em_gain")  # facts that have no column
+_LARGEST = 2.0**63  # what an integer column cannot hold is no fact of a frame
+_NO_FACTS = dict.fromkeys(COLUMNS)
 
 
 def inventory(
@@ -122,10 +127,11 @@ def survey(
     """Every frame under ``raw``, in the order of the names; ``exclude`` is not looked into."""
     tops = [os.fspath(top) for top in tops_of(raw)]
     paths = find_files(tops, exclude=exclude)
-    frames = all_frames(paths, instrument, lambda path: _frame(path, instrument), _described, cache)
+    stats = [_stat(path) for path in paths]
+    frames = _read(paths, stats, instrument, cache)
     if checked_classification(classification) != "trust":
         frames = [_refused_if_calibrated(frame) for frame in frames]
-    frames = _once(frames)
+    frames = _once(frames, stats)
     return by_time(frames, longitude) if split_nights else by_directory(frames, tops)
 
 
@@ -134,14 +140,41 @@ def tops_of(raw: Raw) -> list[str | os.PathLike]:
     return [raw] if isinstance(raw, str | os.PathLike) else list(raw)
 
 
-def _once(frames: list[Frame]) -> list[Frame]:
+def _stat(path: str) -> os.stat_result | None:
+    """What the system says of a file; None when it cannot be found."""
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _read(
+    paths: list[str],
+    stats: list[os.stat_result | None],
+    spec: Spec,
+    cache: str | os.PathLike | None,
+) -> list[Frame]:
+    """A frame for each path, of the cache where that knows the file."""
+    if cache is None:
+        return read_frames(paths, spec, lambda path: _frame(path, spec), _described)
+    known = inventory_cache.load(cache, spec)
+    found = [known.recall(path, stat) for path, stat in zip(paths, stats, strict=True)]
+    unknown = [path for path, frame in zip(paths, found, strict=True) if frame is None]
+    if not unknown:
+        return found
+    new = iter(_read(unknown, [], spec, None))
+    frames = [next(new) if frame is None else frame for frame in found]
+    inventory_cache.save(cache, spec, known, zip(frames, stats, strict=True))
+    return frames
+
+
+def _once(frames: list[Frame], stats: list[os.stat_result | None]) -> list[Frame]:
     """The frames, of which a file with several names counts under the first of them only."""
     first: dict[tuple[int, int], str] = {}
     kept = []
-    for frame in frames:
-        with suppress(OSError):  # gone since: its turn will say so
-            found = os.stat(frame.path)
-            name = first.setdefault((found.st_dev, found.st_ino), frame.path)
+    for frame, stat in zip(frames, stats, strict=True):
+        if stat is not None:
+            name = first.setdefault((stat.st_dev, stat.st_ino), frame.path)
             if name != frame.path and frame.readable:
                 frame = replace(frame, message=f"the same file as {name}")
         kept.append(frame)
@@ -163,15 +196,17 @@ def _refused_if_calibrated(frame: Frame) -> Frame:
 
 def as_table(frames: list[Frame]) -> Table:
     """The frames as the table that `inventory` describes."""
-    columns = {"in_name": _column([frame.path for frame in frames], str)}
+    columns = {"in_name": _text([frame.path for frame in frames])}
     if any(frame.night for frame in frames):
-        columns["night"] = _column([frame.night for frame in frames], str)
-    columns["frame_type"] = _column([frame.kind for frame in frames], str)
-    for name, (kind, unit) in COLUMNS.items():
-        columns[name] = _column([frame.facts.get(name) for frame in frames], kind, unit)
+        columns["night"] = _text([frame.night for frame in frames])
+    columns["frame_type"] = _text([frame.kind for frame in frames])
+    known = (frame.facts if frame.facts else _NO_FACTS for frame in frames)
+    facts = zip(*map(itemgetter(*COLUMNS), known), strict=True) if frames else repeat(())
+    for (name, (kind, unit)), values in zip(COLUMNS.items(), facts, strict=False):
+        columns[name] = _text(values) if kind is str else _numbers(values, kind, unit)
     for name in _extra_names(frames):
         columns[name] = column([frame.facts.get(name) for frame in frames])
-    columns["message"] = _column([frame.message for frame in frames], str)
+    columns["message"] = _text([frame.message for frame in frames])
     return Table(columns, copy=False)
 
 
@@ -191,9 +226,10 @@ def _walk(top: str, exclude: str | os.PathLike | None) -> Iterator[str]:
             for name in subfolders
             if not name.startswith(".") and Path(folder, name).resolve() != outside
         )
+        start = os.path.join(folder, "")
         for name in sorted(names):
             if is_fits_name(name) and not name.startswith("."):
-                yield os.path.join(folder, name)
+                yield start + name
     yield from closed
 
 
@@ -257,26 +293,32 @@ def _extra_names(frames: list[Frame]) -> list[str]:
     return list(dict.fromkeys(name for camera in cameras for name in camera.keys))
 
 
-def _column(values: list, kind: type, unit: u.Unit | None = None) -> MaskedColumn:
-    """A typed column; numbers that are missing are masked, missing text is empty."""
-    if kind is str:
-        return column(["" if value is None else str(value) for value in values])
-    plain = [_number(value, kind, unit) for value in values]
-    mask = [value is None for value in plain]
-    # of an array, as astropy copies a list value by value
-    filled = np.array([kind(0) if value is None else value for value in plain], dtype=kind)
-    return MaskedColumn(filled, mask=mask, unit=unit)
+def _text(values: Sequence) -> MaskedColumn:
+    """A column of text, empty where it is missing."""
+    made = text_column(values)
+    made.mask = False
+    return made
 
 
-def _number(value: Any, kind: type, unit: u.Unit | None) -> float | int | None:
-    """``value`` as a bare number in ``unit``, None when it is none."""
-    if value is None:
-        return None
+def _numbers(values: Sequence, kind: type, unit: u.Unit | None) -> MaskedColumn:
+    """A column of numbers in a unit, those that are missing masked."""
+    # frames share most of their values: each is looked at once
+    keys = list(map(id, values))
+    known = {
+        key: _number(value, unit) for key, value in dict(zip(keys, values, strict=True)).items()
+    }
+    found = np.fromiter(map(known.__getitem__, keys), float, len(keys))
+    missing = ~(np.abs(found) < _LARGEST)
+    found[missing] = 0
+    return MaskedColumn(found.astype(kind), mask=missing, unit=unit)
+
+
+def _number(value: Any, unit: u.Unit | None) -> float:
+    """``value`` as a bare number in ``unit``, NaN when it is none."""
     if isinstance(value, u.Quantity):
         same = value.unit == unit
         value = value.value if same else value.to_value(unit, equivalencies=u.temperature())
-    convert: Callable = kind
     try:
-        return convert(float(value))
+        return float(value)
     except (TypeError, ValueError, OverflowError):
-        return None
+        return math.nan

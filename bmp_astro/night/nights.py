@@ -45,7 +45,8 @@ def by_directory(frames: list[Frame], tops: Sequence[str]) -> list[Frame]:
         the others are then that night's calibration.
     """
     folders = [top for top in dict.fromkeys(tops) if os.path.isdir(top)]
-    found = [_folder_of(frame.path, folders) for frame in frames]
+    within = [(folder, os.path.join(folder, "")) for folder in folders]
+    found = [_folder_of(frame.path, within) for frame in frames]
     with_lights = {folder for f, folder in zip(frames, found, strict=True) if f.kind == "light"}
     if len(with_lights.intersection(folders)) < 2:
         _warn_of_long_nights(frames)
@@ -88,10 +89,12 @@ def nights_of(frames: Iterable[Frame]) -> list[str]:
     return sorted({frame.night for frame in frames} - {""})
 
 
-def _folder_of(path: str, folders: Sequence[str]) -> str:
+def _folder_of(path: str, within: Sequence[tuple[str, str]]) -> str:
     """The directory that was named first of those that a file is in, else its own."""
-    inside = (folder for folder in folders if path.startswith(os.path.join(folder, "")))
-    return next(inside, os.path.dirname(path))
+    for folder, start in within:
+        if path.startswith(start):
+            return folder
+    return os.path.dirname(path)
 
 
 def _unique_names(folders: Iterable[str]) -> dict[str, str]:

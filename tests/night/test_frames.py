@@ -56,7 +56,10 @@ def test_a_file_that_changed_is_read_again_and_a_known_one_is_not(raw, tmp_path)
         lambda text: "",
         lambda text: text[: len(text) // 2],
         lambda text: "[1, 2]",
-        lambda text: json.dumps({**json.loads(text), "frames": [1]}),
+        lambda text: json.dumps({**json.loads(text), "entries": [1]}),
+        lambda text: json.dumps({**json.loads(text), "shared": []}),
+        lambda text: json.dumps({**json.loads(text), "shared": [[1]]}),
+        lambda text: json.dumps({"key": json.loads(text)["key"]}),
         lambda text: json.dumps({**json.loads(text), "key": "of another version"}),
         lambda text: text.replace('"light"', "7"),
         lambda text: text.replace('"deg_C"', '"no such unit"'),
@@ -68,6 +71,42 @@ def test_a_damaged_cache_does_no_harm(raw, tmp_path, damage):
     first = inventory(raw, cache=cache)
     cache.write_text(damage(cache.read_text()))
     assert text_of(inventory(raw, cache=cache)) == text_of(first)
+
+
+def test_a_cache_grows_with_each_folder_and_knows_files_by_any_name(raw, tmp_path, monkeypatch):
+    cache = tmp_path / "cache.json"
+    half = [path for path in sorted(raw.rglob("*.fits")) if "light" not in path.name]
+    inventory(half, cache=cache)
+    monkeypatch.chdir(raw)
+    first = text_of(inventory(raw, cache=cache))
+    for path in raw.rglob("*.fits"):  # what the cache knows is not read again
+        stat = path.stat()
+        path.write_bytes(bytes(stat.st_size))
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    known = [index for index, message in enumerate(first["message"]) if not message]
+    for again in (inventory(raw, cache=cache), inventory(".", cache=cache)):
+        found = text_of(again)
+        assert all(
+            found[name][index] == first[name][index]
+            for name in first
+            if name != "in_name"
+            for index in known
+        )
+
+
+def test_facts_of_several_types_come_back_as_they_were(raw, tmp_path):
+    mine = Instrument("mine", keys={"seen": Keyword("SEEN")})
+    values = [True, 1, 1.0, "1", "T", "", 2**70]
+    paths = sorted(raw.rglob("*bias*.fits"))[: len(values)]
+    for path, value in zip(paths, values, strict=False):
+        fits.setval(path, "SEEN", value=value)
+        fits.setval(path, "XBINNING", value=2**70)
+    tables = [inventory([path], instrument=mine, cache=tmp_path / "cache.json") for path in paths]
+    again = [inventory([path], instrument=mine, cache=tmp_path / "cache.json") for path in paths]
+    for table, other in zip(tables, again, strict=True):
+        assert table["seen"].dtype.kind == other["seen"].dtype.kind
+        assert table["seen"][0] == other["seen"][0]
+        assert table["xbinning"].mask.all()  # no such number fits the column
 
 
 def test_the_cache_of_another_camera_does_not_count(raw, tmp_path):
