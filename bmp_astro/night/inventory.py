@@ -4,8 +4,6 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import repeat
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +51,6 @@ COLUMNS: dict[str, tuple[type, u.Unit | None]] = {
 
 _MORE = ("serial", "em_gain")  # facts that have no column
 _LARGEST = 2.0**63  # what an integer column cannot hold is no fact of a frame
-_NO_FACTS = dict.fromkeys(COLUMNS)
 
 
 def inventory(
@@ -200,9 +197,8 @@ def as_table(frames: list[Frame]) -> Table:
     if any(frame.night for frame in frames):
         columns["night"] = _text([frame.night for frame in frames])
     columns["frame_type"] = _text([frame.kind for frame in frames])
-    known = (frame.facts if frame.facts else _NO_FACTS for frame in frames)
-    facts = zip(*map(itemgetter(*COLUMNS), known), strict=True) if frames else repeat(())
-    for (name, (kind, unit)), values in zip(COLUMNS.items(), facts, strict=False):
+    for name, (kind, unit) in COLUMNS.items():
+        values = [frame.facts.get(name) for frame in frames]
         columns[name] = _text(values) if kind is str else _numbers(values, kind, unit)
     for name in _extra_names(frames):
         columns[name] = column([frame.facts.get(name) for frame in frames])

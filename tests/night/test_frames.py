@@ -75,15 +75,17 @@ def test_a_damaged_cache_does_no_harm(raw, tmp_path, damage):
 
 def test_a_cache_grows_with_each_folder_and_knows_files_by_any_name(raw, tmp_path, monkeypatch):
     cache = tmp_path / "cache.json"
-    half = [path for path in sorted(raw.rglob("*.fits")) if "light" not in path.name]
-    inventory(half, cache=cache)
+    paths = find_files(raw)
+    inventory(paths[::2], cache=cache)
     monkeypatch.chdir(raw)
     first = text_of(inventory(raw, cache=cache))
-    for path in raw.rglob("*.fits"):  # what the cache knows is not read again
-        stat = path.stat()
-        path.write_bytes(bytes(stat.st_size))
+    for path in paths:  # what the cache knows is not read again
+        stat = os.stat(path)
+        with open(path, "r+b") as file:
+            file.write(bytes(min(stat.st_size, 2880)))
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     known = [index for index, message in enumerate(first["message"]) if not message]
+    assert len(known) > 10
     for again in (inventory(raw, cache=cache), inventory(".", cache=cache)):
         found = text_of(again)
         assert all(
@@ -97,15 +99,16 @@ def test_a_cache_grows_with_each_folder_and_knows_files_by_any_name(raw, tmp_pat
 def test_facts_of_several_types_come_back_as_they_were(raw, tmp_path):
     mine = Instrument("mine", keys={"seen": Keyword("SEEN")})
     values = [True, 1, 1.0, "1", "T", "", 2**70]
-    paths = sorted(raw.rglob("*bias*.fits"))[: len(values)]
-    for path, value in zip(paths, values, strict=False):
+    table = inventory(raw)
+    paths = list(table["in_name"][table["message"] == ""][: len(values)])
+    for path, value in zip(paths, values, strict=True):
         fits.setval(path, "SEEN", value=value)
         fits.setval(path, "XBINNING", value=2**70)
     tables = [inventory([path], instrument=mine, cache=tmp_path / "cache.json") for path in paths]
     again = [inventory([path], instrument=mine, cache=tmp_path / "cache.json") for path in paths]
     for table, other in zip(tables, again, strict=True):
         assert table["seen"].dtype.kind == other["seen"].dtype.kind
-        assert table["seen"][0] == other["seen"][0]
+        assert str(table["seen"][0]) == str(other["seen"][0])
         assert table["xbinning"].mask.all()  # no such number fits the column
 
 
