@@ -152,16 +152,19 @@ def _read(
     cache: str | os.PathLike | None,
 ) -> list[Frame]:
     """A frame for each path, of the cache where that knows the file."""
+
+    def read(some: list[str]) -> list[Frame]:
+        return read_frames(some, spec, lambda path: _frame(path, spec), _described)
+
     if cache is None:
-        return read_frames(paths, spec, lambda path: _frame(path, spec), _described)
+        return read(paths)
     known = inventory_cache.load(cache, spec)
     found = [known.recall(path, stat) for path, stat in zip(paths, stats, strict=True)]
     unknown = [path for path, frame in zip(paths, found, strict=True) if frame is None]
-    if not unknown:
-        return found
-    new = iter(_read(unknown, [], spec, None))
+    new = iter(read(unknown))
     frames = [next(new) if frame is None else frame for frame in found]
-    inventory_cache.save(cache, spec, known, zip(frames, stats, strict=True))
+    if unknown:
+        inventory_cache.save(cache, spec, known, zip(frames, stats, strict=True))
     return frames
 
 
