@@ -6,6 +6,7 @@ import pickle
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from .admission import Task
@@ -18,7 +19,7 @@ from .files import leaves
 from .locks import locked, scratch
 from .machine.brake import memory_is_short
 from .machine.disk import refuse_without_room
-from .machine.threads import limited_here
+from .machine.threads import limited_call, limited_here
 from .naming import Foreteller, NameBook
 from .outcome import Outcome, PipelineError, PipelineInterrupted, failure_message
 from .progress import Progress
@@ -238,12 +239,14 @@ class Carrier:
         self._engine = engine
         self._started = time.time()
         self._shared = job if engine.in_process else ship(job, folder, parts)
+        beside = engine.in_process and engine.window > 1
+        self._run = partial(limited_call, engine.window, run_task) if beside else run_task
 
     def submit(self, task: Task) -> Any:
         """Submit a task; return its future."""
         again = task.attempts > 0 or task.alone or self._engine.reruns
         since = self._started if again else None
-        return self._engine.submit(run_task, self._shared, task.in_name, since)
+        return self._engine.submit(self._run, self._shared, task.in_name, since)
 
     def resend(self) -> None:
         """From now on send the control data with each task."""

@@ -1,8 +1,9 @@
 """How many threads the numerical libraries use beside several workers."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from .resources import available_cores
 
@@ -61,3 +62,22 @@ def limited_here(workers: int) -> Iterator[None]:
 
     with threadpoolctl.threadpool_limits(max(available_cores() // workers, 1)):
         yield
+
+
+def limited_call(workers: int, function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function in a thread beside which others run, and return what it returns.
+
+    To `limited_here`, which counts for the process, this adds the libraries that count threads for
+    each thread that calls them, as OpenMP has it.
+
+    Parameters
+    ----------
+    workers : int
+        How many threads of ours run at a time.
+    function : callable
+        Called with ``*args``.
+    """
+    import threadpoolctl
+
+    with threadpoolctl.threadpool_limits(max(available_cores() // workers, 1), user_api="openmp"):
+        return function(*args)
