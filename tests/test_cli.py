@@ -169,6 +169,32 @@ def test_a_page_can_be_made_again(good, tmp_path, capsys):
     assert (out / "report.html").exists()
 
 
+def test_facts_on_the_command_line_win_over_the_headers(good, tmp_path):
+    said, given = tmp_path / "said", tmp_path / "given"
+    facts = ["--gain", "3", "--read-noise", "20", "--saturation", "30000"]
+    assert main(["reduce", str(good), "--outdir", str(said)]) == 0
+    assert main(["reduce", str(good), "--outdir", str(given), *facts]) == 0
+    paths = sorted((given / "lights").iterdir())
+    assert len(paths) == 2
+    for path in paths:
+        header, before = fits.getheader(path), fits.getdata(said / "lights" / path.name)
+        raw_gain = fits.getheader(good / header["FILENAME"])["EGAIN"]
+        # of most pixels: the masters reject others with another noise
+        assert np.median(fits.getdata(path) / before) == pytest.approx(3 / raw_gain, rel=0.002)
+        assert (header["RDNOISE"], header["RDNSRC"]) == (20, "given")
+        assert 25000 < header["SATURATE"] / 3 < 30000  # less the bias
+
+
+@pytest.mark.parametrize("option", ["--gain", "--read-noise", "--saturation"])
+@pytest.mark.parametrize("number", ["0", "-1", "nan", "inf", "high"])
+def test_a_fact_that_is_no_positive_number_is_refused(option, number, capsys):
+    with pytest.raises(SystemExit):
+        main(["reduce", "raw", "--outdir", "out", f"{option}={number}"])
+    assert (
+        f"argument {option}: '{number}' is not a number greater than 0" in capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize("size", ["", "-4G", "much", "0"])
 def test_a_size_that_makes_no_sense_is_refused(size, capsys):
     with pytest.raises(SystemExit) as error:

@@ -4,7 +4,7 @@ import argparse
 import os
 from typing import Any
 
-from .options import DONE, add_camera, add_command, size
+from .options import DONE, add_camera, add_command, positive, size
 
 _CLIPS = ("minmax", "sigma", "noise", "percentile")
 _DEVIATIONS = ("mad", "winsorized", "std")
@@ -34,8 +34,8 @@ def add_combine(commands: Any) -> None:
         help="of the center (%(default)s)",
     )
     add("--deviation", default="mad", choices=_DEVIATIONS, help="sigma: scatter (%(default)s)")
-    add("--gain", type=float, metavar="G", help="electron/adu")
-    add("--read-noise", type=float, metavar="R", help="electron")
+    add("--gain", type=positive, metavar="G", help="electron/adu")
+    add("--read-noise", type=positive, metavar="R", help="electron")
     add("--scale", choices=("median", "mean"), help="bring the frames to one level first")
     add("--mem-limit", type=size, metavar="SIZE", help="memory to use, such as 500M")
     add("--overwrite", action="store_true", help="replace an existing file")

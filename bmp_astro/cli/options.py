@@ -1,6 +1,7 @@
 """What the commands share: their options, the exit statuses, and how a table is printed."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -122,6 +123,17 @@ def choice(options: argparse.Namespace) -> dict[str, Any]:
         "classification": options.classification,
         **nights(options),
     }
+
+
+def positive(text: str) -> float:
+    """A number greater than 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number greater than 0")
+    return number
 
 
 def size(text: str) -> int:

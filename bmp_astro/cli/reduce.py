@@ -11,6 +11,7 @@ from .options import (
     add_command,
     add_raw_command,
     choice,
+    positive,
     print_table,
     size,
     together,
@@ -40,8 +41,28 @@ def add_reduce(commands: Any) -> None:
     add("--previous-masters", metavar="DIR", help="masters to compare the new ones with")
     add("--no-defects", action="store_true", help="do not look for hot, dead and unstable pixels")
     add("--compress", action="store_true", help="write lights Rice-compressed, as .fits.fz")
+    _add_facts(parser)
     _add_extra(parser)
     _add_progress(parser)
+
+
+def _add_facts(parser: argparse.ArgumentParser) -> None:
+    """What the headers may not say, or say wrongly."""
+    add = parser.add_argument
+    add("--gain", type=positive, metavar="G", help="electron/adu (default: the header's)")
+    add(
+        "--read-noise",
+        type=positive,
+        metavar="R",
+        help="electron (default: the header's, else measured on the bias frames)",
+    )
+    add(
+        "--saturation",
+        type=positive,
+        metavar="LEVEL",
+        help="raw level, adu, from which pixels are masked (default: the header's, else the "
+        "largest value of its integers)",
+    )
 
 
 def _add_extra(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +142,9 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
         "find_defects": False if options.no_defects else None,
         "bad_pixel_mask": dict(options.set).get(MASK),
         "master_fringe": options.fringe,
+        "gain": options.gain,
+        "read_noise": options.read_noise,
+        "saturation": options.saturation,
     }
     return {name: value for name, value in keywords.items() if value is not None}
 

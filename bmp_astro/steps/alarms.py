@@ -8,7 +8,7 @@ from astropy.nddata import CCDData
 
 from ..fits import Instrument, find_instrument
 from ..fits.text import joined
-from .facts import GIVE_SATURATION
+from .facts import how_to_give
 
 
 def raise_alarms(
@@ -85,7 +85,7 @@ def _saturation_alarm(header: Mapping[str, Any], limit: float) -> list[str]:
 
 def saturation_text(level: float, believed: float) -> str:
     """Return an alarm: raw pixels stop at one level, adu, and not at the one that was believed."""
-    return f"pixels stop at {level:.0f} adu, not at {believed:.0f}: {GIVE_SATURATION}"
+    return f"pixels stop at {level:.0f} adu, not at {believed:.0f}: {how_to_give('saturation')}"
 
 
 def temperature_alarm(

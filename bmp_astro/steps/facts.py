@@ -14,7 +14,7 @@ from .master import Master
 from .quantum import highest_value
 
 GAIN_UNIT = u.electron / u.adu
-GIVE_SATURATION = "give saturation=, or an instrument that knows it"
+_OPTIONS = {"gain": "--gain", "read_noise": "--read-noise", "saturation": "--saturation"}
 
 
 def fact_of(ccd: CCDData, fact: str, instrument: Any = None) -> Any:
@@ -26,10 +26,15 @@ def required(value: Any, what: str, keyword: str) -> Any:
     """Return the value, or raise an error that says how to give it."""
     if value is None:
         raise ValueError(
-            f"the {what} is unknown: neither given nor in the header; give {keyword}=, or an "
-            "instrument that knows it"
+            f"the {what} is unknown: neither given nor in the header; {how_to_give(keyword)}"
         )
     return value
+
+
+def how_to_give(keyword: str) -> str:
+    """Return what somebody can do who knows a fact better than the header."""
+    option = f" ({_OPTIONS[keyword]})" if keyword in _OPTIONS else ""
+    return f"give {keyword}={option}, or an instrument that knows it"
 
 
 def find_gain(ccd: CCDData, gain: Any, instrument: Any = None) -> Any:

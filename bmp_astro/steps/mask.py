@@ -11,7 +11,7 @@ from astropy.nddata import CCDData
 from ..fits import MaskBit, flags_of
 from ..fits.readouts import write_readouts
 from .amplifiers import raw_readouts
-from .facts import GIVE_SATURATION, find_saturation, required
+from .facts import find_saturation, how_to_give, required
 from .image import joined_flags, remade
 from .master import mask_names, open_bad_pixels
 from .provenance import record_bad_pixels, record_saturation, why_not_raw
@@ -124,6 +124,6 @@ def known_saturation(ccd: CCDData, saturation: Any, instrument: Any) -> tuple[An
             "the level of saturation is unknown: only pixels at %g adu, the top of the range, are "
             "masked as saturated; %s",
             level,
-            GIVE_SATURATION,
+            how_to_give("saturation"),
         )
     return level, source

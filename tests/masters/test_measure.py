@@ -190,5 +190,6 @@ def test_a_real_camera(real_data):
     assert found.dark_current.value.value == pytest.approx(0.16, abs=0.04)
     assert found.saturation.value.value == pytest.approx(55_300, abs=500)
     assert found.alarms == (
-        "pixels stop at 55136 adu, not at 65535: give saturation=, or an instrument that knows it",
+        "pixels stop at 55136 adu, not at 65535: give saturation= (--saturation), or an "
+        "instrument that knows it",
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bmp_astro.steps import calibrate, raise_alarms
 from bmp_astro.steps.plateau import find_plateau
 
-ADVICE = "give saturation=, or an instrument that knows it"
+ADVICE = "give saturation= (--saturation), or an instrument that knows it"
 
 
 @pytest.fixture
