@@ -19,6 +19,7 @@ from .files import leaves
 from .locks import locked, scratch
 from .machine.brake import memory_is_short
 from .machine.disk import refuse_without_room
+from .machine.resources import available_cores
 from .machine.threads import limited_call, limited_here
 from .naming import Foreteller, NameBook
 from .outcome import Outcome, PipelineError, PipelineInterrupted, failure_message
@@ -116,12 +117,15 @@ class Run:
             functions = [*self.steps, *overridden_methods(type(self.pipe))]
             engine = choose_engine(self.settings, functions, self.n_inputs, self._worker_size())
             stack.callback(engine.close)
+            run_one: Callable[..., Any] = run_task
             if engine.in_process and engine.window > 1:
-                stack.enter_context(limited_here(engine.window))
+                threads = max(available_cores() // engine.window, 1)
+                stack.enter_context(limited_here(threads))
+                run_one = partial(limited_call, threads, run_task)
             folder = stack.enter_context(scratch())
             self._take_outdir(stack)
             keeper = stack.enter_context(Keeper(self.pipe, self.merged, self.settings))
-            carrier = Carrier(self._job(folder), engine, folder, self._parts())
+            carrier = Carrier(self._job(folder), engine, run_one, folder, self._parts())
             self._tasks_left = self._tasks(keeper)
             scheduler = Scheduler(
                 self._tasks_left, engine, carrier.submit, _policy(self.settings), carrier.resend
@@ -229,24 +233,32 @@ class Carrier:
         What all tasks share.
     engine : Engine
         Where they run.
+    run_one : callable
+        `run_task`, or what calls it in a setting of its own.
     folder : str
         Where control data for workers may be kept.
     parts : list
         Classes and functions whose modules a worker may not have.
     """
 
-    def __init__(self, job: Job, engine: Engine, folder: str, parts: list[Any]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        engine: Engine,
+        run_one: Callable[..., Any],
+        folder: str,
+        parts: list[Any],
+    ) -> None:
         self._engine = engine
         self._started = time.time()
         self._shared = job if engine.in_process else ship(job, folder, parts)
-        beside = engine.in_process and engine.window > 1
-        self._run = partial(limited_call, engine.window, run_task) if beside else run_task
+        self._run_one = run_one
 
     def submit(self, task: Task) -> Any:
         """Submit a task; return its future."""
         again = task.attempts > 0 or task.alone or self._engine.reruns
         since = self._started if again else None
-        return self._engine.submit(self._run, self._shared, task.in_name, since)
+        return self._engine.submit(self._run_one, self._shared, task.in_name, since)
 
     def resend(self) -> None:
         """From now on send the control data with each task."""

@@ -63,7 +63,8 @@ def masters_variance(
     with np.errstate(all="ignore"):  # what is not finite is flagged in the frame
         for start in range(0, ny, step):
             band = slice(start, start + step)
-            total[band] = 0
-            for sigma, share in parts:
+            sigma, share = parts[0]
+            np.multiply(np.square(sigma[band], dtype=np.float32), share, out=total[band])
+            for sigma, share in parts[1:]:
                 total[band] += np.square(sigma[band], dtype=np.float32) * share
     return total

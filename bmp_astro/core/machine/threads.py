@@ -50,21 +50,15 @@ def thread_limits(workers: int, threads: int | None = None) -> dict[str, str]:
 
 
 @contextmanager
-def limited_here(workers: int) -> Iterator[None]:
-    """Have the libraries of this process share the cores among threads of ours.
-
-    Parameters
-    ----------
-    workers : int
-        How many threads of ours use them at a time.
-    """
+def limited_here(threads: int) -> Iterator[None]:
+    """Have each of the libraries of this process use so many threads."""
     import threadpoolctl
 
-    with threadpoolctl.threadpool_limits(max(available_cores() // workers, 1)):
+    with threadpoolctl.threadpool_limits(threads):
         yield
 
 
-def limited_call(workers: int, function: Callable[..., Any], *args: Any) -> Any:
+def limited_call(threads: int, function: Callable[..., Any], *args: Any) -> Any:
     """Call a function in a thread beside which others run, and return what it returns.
 
     To `limited_here`, which counts for the process, this adds the libraries that count threads for
@@ -72,12 +66,12 @@ def limited_call(workers: int, function: Callable[..., Any], *args: Any) -> Any:
 
     Parameters
     ----------
-    workers : int
-        How many threads of ours run at a time.
+    threads : int
+        How many threads each library may use in this call.
     function : callable
         Called with ``*args``.
     """
     import threadpoolctl
 
-    with threadpoolctl.threadpool_limits(max(available_cores() // workers, 1), user_api="openmp"):
+    with threadpoolctl.threadpool_limits(threads, user_api="openmp"):
         return function(*args)
