@@ -161,11 +161,12 @@ def _read(
     known = inventory_cache.load(cache, spec)
     found = [known.recall(path, stat) for path, stat in zip(paths, stats, strict=True)]
     unknown = [path for path, frame in zip(paths, found, strict=True) if frame is None]
-    new = iter(read(unknown))
-    frames = [next(new) if frame is None else frame for frame in found]
-    if unknown:
-        inventory_cache.save(cache, spec, known, zip(frames, stats, strict=True))
-    return frames
+    new = dict(zip(unknown, read(unknown), strict=True))
+    if new:
+        stat_of = dict(zip(paths, stats, strict=True))
+        added = [(frame, stat_of[path]) for path, frame in new.items()]
+        inventory_cache.save(cache, spec, known, added)
+    return [new[path] if frame is None else frame for path, frame in zip(paths, found, strict=True)]
 
 
 def _once(frames: list[Frame], stats: list[os.stat_result | None]) -> list[Frame]:

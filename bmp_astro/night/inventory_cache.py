@@ -10,6 +10,7 @@ from typing import Any
 
 import astropy.units as u
 
+from ..core.atomic import write_beside
 from ..core.identity import Unidentifiable, identity, installed_version
 from ..fits import find_instrument
 from .frames import Frame, Spec
@@ -24,11 +25,11 @@ class InventoryCache:
 
     Most frames differ from others in their file and time only, so that what they share is written
     once: an entry is ``[size, time of change, place, date_obs]``, where ``place`` counts what is
-    shared in ``shared`` (as JSON) and ``alike`` (as frames).
+    shared, in ``shared`` (as JSON has it) and ``alike`` (as frames).
     """
 
     entries: dict[str, list[Any]] = field(default_factory=dict)
-    shared: list[str] = field(default_factory=list)
+    shared: list[Any] = field(default_factory=list)
     alike: list[Frame] = field(default_factory=list)
 
     def recall(self, path: str, found: os.stat_result | None) -> Frame | None:
@@ -54,9 +55,8 @@ def load(cache: str | os.PathLike, spec: Spec) -> InventoryCache:
     try:
         said = json.loads(Path(cache).read_bytes())
         if said["key"] == _key(spec) is not None and isinstance(said["entries"], dict):
-            shared = said["shared"]
-            alike = [_like(spec, *each) for each in shared]
-            return InventoryCache(said["entries"], list(map(_json, shared)), alike)
+            alike = [_like(spec, *each) for each in said["shared"]]
+            return InventoryCache(said["entries"], said["shared"], alike)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # as if there were none
     return InventoryCache()
@@ -73,30 +73,31 @@ def save(
     Frames that cannot be read, or say what JSON cannot, are left out.
     """
     entries, shared = dict(known.entries), list(known.shared)
-    places = {text: place for place, text in enumerate(shared)}
+    places = {_json(each): place for place, each in enumerate(shared)}
     for frame, found in frames:
         if frame.readable and found is not None and frame.instrument is not None:
             with suppress(TypeError, ValueError):
-                text = _shared(frame)
+                each = _shared(frame)
+                text = _json(each)
                 if text not in places:
                     places[text] = len(shared)
-                    shared.append(text)
+                    shared.append(each)
                 stamp = [found.st_size, found.st_mtime_ns]
                 entries[_absolute(frame.path)] = [*stamp, places[text], frame.facts[_OWN]]
-    partial_name = Path(f"{os.fspath(cache)}.{os.getpid()}.part")
-    try:
-        said = {"key": _key(spec), "shared": list(map(json.loads, shared)), "entries": entries}
-        partial_name.write_text(_json(said))
-        os.replace(partial_name, cache)
-    except (OSError, TypeError, ValueError):
-        with suppress(OSError):
-            partial_name.unlink()
+    said = _json({"key": _key(spec), "shared": shared, "entries": entries})
+
+    def write(name: str) -> str:
+        Path(name).write_text(said)
+        return name
+
+    with suppress(OSError):
+        write_beside(write, os.fspath(cache))
 
 
-def _shared(frame: Frame) -> str:
-    """Return as JSON what others may share with a frame."""
+def _shared(frame: Frame) -> list[Any]:
+    """Return what others may share with a frame, as JSON has it."""
     facts = {name: _plain(fact) for name, fact in frame.facts.items() if name != _OWN}
-    return _json([frame.instrument.name, frame.kind, frame.message, frame.calibrated, facts])
+    return [frame.instrument.name, frame.kind, frame.message, frame.calibrated, facts]
 
 
 def _like(spec: Spec, camera: str, kind: str, message: str, calibrated: str, facts: dict) -> Frame:
