@@ -53,7 +53,7 @@ class InventoryCache:
 def load(cache: str | os.PathLike, spec: Spec) -> InventoryCache:
     """Read a cache; an empty one where it is missing, damaged, or of another camera or version."""
     try:
-        said = json.loads(Path(cache).read_bytes())
+        said = json.loads(Path(cache).read_bytes(), parse_constant=_refuse)
         if said["key"] == _key(spec) is not None and isinstance(said["entries"], dict):
             alike = [_like(spec, *each) for each in said["shared"]]
             return InventoryCache(said["entries"], said["shared"], alike)
@@ -107,6 +107,10 @@ def _like(spec: Spec, camera: str, kind: str, message: str, calibrated: str, fac
     facts = {name: u.Quantity(*x) if isinstance(x, list) else x for name, x in facts.items()}
     found = find_instrument(camera if spec is None else spec, {})
     return Frame("", kind, facts, found, message, calibrated=calibrated)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"no cache of ours has {constant}")
 
 
 def _json(value: Any) -> str:

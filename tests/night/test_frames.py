@@ -70,6 +70,8 @@ def test_a_file_that_changed_is_read_again_and_a_known_one_is_not(raw, tmp_path)
         lambda text: json.dumps({"key": json.loads(text)["key"]}),
         lambda text: json.dumps({**json.loads(text), "key": "of another version"}),
         lambda text: text.replace('"light"', "7"),
+        lambda text: text.replace("null", "NaN"),
+        lambda text: text.replace('"2026', 'Infinity,"2026', 1),
         lambda text: text.replace('"deg_C"', '"no such unit"'),
         lambda text: text.replace('"generic"', '"no such camera"'),
     ],
